@@ -1,0 +1,3 @@
+# dagster: Dagster's formats: request kinds, serdes envelopes, instance refs, errors, messages.
+noinst_LIBRARIES += %D%/libdagster.a
+%C%_libdagster_a_SOURCES = %D%/request.c

@@ -1,0 +1,24 @@
+EXTRA_DIST += %D%/run-criterion.sh
+# A unit test links only the room it tests and what that room may use.
+TEST_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+if HAVE_CRITERION
+include tests/unit/base/local.mk
+include tests/unit/log/local.mk
+include tests/unit/json/local.mk
+include tests/unit/yaml/local.mk
+include tests/unit/config/local.mk
+include tests/unit/ipc/local.mk
+include tests/unit/worker/local.mk
+include tests/unit/http/local.mk
+include tests/unit/grpc/local.mk
+include tests/unit/cloud/local.mk
+include tests/unit/dagster/local.mk
+include tests/unit/master/local.mk
+include tests/unit/poller/local.mk
+include tests/unit/ledger/local.mk
+include tests/unit/launcher/local.mk
+include tests/unit/backend/local.mk
+include tests/unit/reporter/local.mk
+include tests/unit/status/local.mk
+include tests/unit/ctl/local.mk
+endif
