@@ -1,7 +1,6 @@
 /* base/str.c: see str.h. */
 #include "base/str.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -70,6 +69,20 @@ dg_str_utf8(struct dg_str s)
 }
 
 size_t
+dg_utf8_decode(struct dg_str s, uint32_t *cp)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t n = s.n ? utf8_len(p, s.n) : 0;
+
+	if (n == 0)
+		return 0;
+	*cp = n == 1 ? p[0] : p[0] & (0xffu >> (n + 1));
+	for (size_t i = 1; i < n; i++)
+		*cp = *cp << 6 | (p[i] & 0x3f);
+	return n;
+}
+
+size_t
 dg_str_chars(struct dg_str s)
 {
 	size_t chars = 0;
@@ -133,6 +146,18 @@ void
 dg_buf_addc(struct dg_buf *b, char c)
 {
 	dg_buf_add(b, &c, 1);
+}
+
+void
+dg_buf_add_utf8(struct dg_buf *b, uint32_t cp)
+{
+	unsigned char c[4];
+	size_t n = cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
+
+	for (size_t i = n; i-- > 1; cp >>= 6)
+		c[i] = (unsigned char)(0x80 | (cp & 0x3f));
+	c[0] = (unsigned char)(n == 1 ? cp : (0xf00u >> n & 0xf0) | cp);
+	dg_buf_add(b, c, n);
 }
 
 void

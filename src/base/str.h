@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct dg_str {
@@ -54,6 +55,9 @@ int dg_str_cmp(struct dg_str a, struct dg_str b);
 char *dg_str_dup(struct dg_str s);
 /* Well-formed UTF-8 (no surrogates, no overlong forms, up to U+10FFFF)? */
 bool dg_str_utf8(struct dg_str s);
+/* The character at S's start into *CP: bytes it takes, 0 when ill-formed or S is empty.
+ */
+size_t dg_utf8_decode(struct dg_str s, uint32_t *cp);
 /* Length in characters of well-formed UTF-8. */
 size_t dg_str_chars(struct dg_str s);
 
@@ -71,6 +75,8 @@ void dg_buf_add(struct dg_buf *b, const void *p, size_t n);
 void dg_buf_adds(struct dg_buf *b, const char *s);
 void dg_buf_addstr(struct dg_buf *b, struct dg_str s);
 void dg_buf_addc(struct dg_buf *b, char c);
+/* A character as UTF-8; surrogates too, in three bytes (WTF-8). */
+void dg_buf_add_utf8(struct dg_buf *b, uint32_t cp);
 void dg_buf_addf(struct dg_buf *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void dg_buf_vaddf(struct dg_buf *b, const char *fmt, va_list ap);

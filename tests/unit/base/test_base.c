@@ -38,6 +38,22 @@ Test(str, utf8_is_judged_as_rfc_3629_says)
 	cr_assert_eq(dg_str_chars(DG_STR("\xc3\xa9t\xc3\xa9")), 3);
 }
 
+Test(str, every_character_is_encoded_and_decoded)
+{
+	for (uint32_t cp = 0; cp <= 0x10ffff; cp += cp < 0x900 ? 1 : 61) {
+		auto_buf b = DG_BUF_INIT;
+		uint32_t back = 0;
+
+		dg_buf_add_utf8(&b, cp);
+		if (cp >= 0xd800 && cp <= 0xdfff)
+			cr_assert_eq(dg_utf8_decode(dg_buf_str(&b), &back), 0);
+		else
+			cr_assert(dg_utf8_decode(dg_buf_str(&b), &back) == b.n &&
+				  back == cp);
+	}
+	cr_assert_eq(dg_utf8_decode(DG_STR_NULL, &(uint32_t){0}), 0);
+}
+
 Test(str, a_buffer_grows_and_is_always_a_c_string)
 {
 	auto_buf b = DG_BUF_INIT;
