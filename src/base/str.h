@@ -79,7 +79,8 @@ void dg_buf_addc(struct dg_buf *b, char c);
 void dg_buf_add_utf8(struct dg_buf *b, uint32_t cp);
 void dg_buf_addf(struct dg_buf *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-void dg_buf_vaddf(struct dg_buf *b, const char *fmt, va_list ap);
+void dg_buf_vaddf(struct dg_buf *b, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 /* The bytes, now the caller's; the buffer is empty. Never NULL. */
 char *dg_buf_take(struct dg_buf *b);
 struct dg_str dg_buf_str(const struct dg_buf *b);
