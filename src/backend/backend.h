@@ -133,6 +133,10 @@ struct dg_backend_ops {
 	/* The text that tags `.dagster/server_handle` carry (process: the pid). */
 	int (*handle_tag)(struct dg_backend *b, const char *id, char *buf, size_t size);
 
+	/* Append the tags that a started run gets, as members of a JSON object without
+	 * braces: `"process/pid": "123"`. Nothing where there are none. */
+	void (*run_tags)(struct dg_backend *b, const char *run_id, struct dg_buf *out);
+
 	/* The last N lines of a server's or run's output come as DG_EV_LOGS with TICKET.
 	 */
 	void (*logs)(struct dg_backend *b, const char *id, bool run, unsigned n,

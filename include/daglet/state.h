@@ -1,0 +1,71 @@
+/* daglet/state.h: what the bodies of STATE messages say.
+ *
+ * The launcher writes them, the ledger keeps the newest per key, the reporter composes
+ * heartbeats from them and the status role shows them. A body is one JSON object; keys
+ * that a reader does not know are ignored; every key below is always there. Times are
+ * real time in seconds, as JSON floats. STATE with gone = 1 takes the key away.
+ *
+ * DG_STATE_DEPLOYMENT, key: deployment. One per deployment of the last workspace answer;
+ * each gets a heartbeat.
+ *   "branch"      bool
+ *
+ * DG_STATE_LOCATION, key: deployment '\n' location. One per wanted location.
+ *   "deployment", "location"   strings
+ *   "branch"      bool
+ *   "status"      "STARTING" | "RUNNING" | "FAILED": CloudCodeServerStatus of heartbeats
+ *   "state"       "WANTED" | "STARTING" | "WAITING" | "LOADING" | "UPLOADING" | "SERVING"
+ *                 | "RETRY" | "BROKEN" | "STOPPING"
+ *   "next"        state of a replacement that comes up beside the serving one, or null
+ *   "error"       SerializableErrorInfo (not truncated) or null; set when FAILED, and
+ *                 while a replacement fails beside a serving one
+ *   "server"      id of the serving instance or null
+ *   "timestamp"   metadataTimestamp that is wanted
+ *   "since"       when "state" was entered
+ *   "failures"    failed starts in a row
+ *   "retry"       when it will be started again, or null
+ *   "held"        requests that wait for it
+ *   "metrics"     value of metadata.utilization_metrics, or null where metrics are off
+ *
+ * DG_STATE_SERVER, key: server id. One per instance, old ones that drain included.
+ *   "deployment", "location"   strings
+ *   "state"       "starting" | "waiting" | "loading" | "uploading" | "serving"
+ *                 | "draining" | "stopping"
+ *   "phase"       the backend's word ("pulling", ...) or null
+ *   "handle"      as tags say it (process: the pid), a string, or null
+ *   "endpoint"    "unix:/path" | "host:port" or null
+ *   "timestamp"   metadataTimestamp that it was started for
+ *   "since"       when it was started
+ *   "calls"       calls under way, "waiting" calls that wait for a slot,
+ *   "slots"       how many may be under way, "zombies" slots held by timed-out calls
+ *
+ * DG_STATE_RUN, key: run id. Isolated runs that this backend started; kept for ten
+ * minutes after their end.
+ *   "deployment"  string
+ *   "location", "job"          strings or null
+ *   "status"      "RUNNING" | "SUCCESS" | "FAILED" | "NOT_FOUND" | "UNKNOWN"
+ *                 (WorkerStatus)
+ *   "message"     string or null
+ *   "transient"   bool: not known for sure
+ *   "handle"      as tags say it, or null
+ *   "since"       when "status" was entered
+ *
+ * DG_STATE_ROLE, key: "launcher:" instance. Counters.
+ *   "requests"    taken since the start, "held", "queued" (wait for a slot), "running"
+ *   "supported"   bool: run worker monitoring is supported by the backend
+ *   "agent_type"  e.g. "ProcessUserCodeLauncher"
+ *   "ready"       bool: every location of the first workspace has served or failed once
+ */
+#ifndef DAGLET_STATE_H
+#define DAGLET_STATE_H
+
+#define DG_STATUS_STARTING "STARTING"
+#define DG_STATUS_RUNNING "RUNNING"
+#define DG_STATUS_FAILED "FAILED"
+
+#define DG_WORKER_RUNNING "RUNNING"
+#define DG_WORKER_SUCCESS "SUCCESS"
+#define DG_WORKER_FAILED "FAILED"
+#define DG_WORKER_NOT_FOUND "NOT_FOUND"
+#define DG_WORKER_UNKNOWN "UNKNOWN"
+
+#endif
