@@ -28,8 +28,11 @@ struct dg_server_spec {
 	const char *id;
 	const char *deployment, *location;
 	const char *image; /* NULL where the location has none */
-	const char *const
-		*argv; /* after the executable rule of the release, NULL-terminated */
+	bool pex;          /* the location is a PEX */
+	/* After the executable rule of the release, NULL-terminated; how to listen and
+	 * when to give up is the backend's to add (process: --heartbeat ... and the
+	 * socket's variable). */
+	const char *const *argv;
 	const char *const *env; /* what the location adds or overrides: "KEY=VALUE" */
 	const char *working_directory;   /* NULL: the agent's */
 	struct dg_str container_context; /* JSON object */
@@ -67,7 +70,7 @@ enum dg_backend_event_type {
 				yet) */
 	DG_EV_SERVER_FAILED, /* err: could not be started; the id is forgotten */
 	DG_EV_SERVER_EXIT,   /* exit; the id is forgotten */
-	DG_EV_RUN_HANDLE,    /* handle */
+	DG_EV_RUN_HANDLE,    /* handle: commit it, then call run_release() */
 	DG_EV_RUN_STARTED,   /* it is certain that the run's worker runs */
 	DG_EV_RUN_FAILED,    /* err: certain that it did not start */
 	DG_EV_RUN_EXIT,      /* exit; the run id is forgotten */
@@ -88,7 +91,8 @@ struct dg_backend_host {
 	sd_event *event;
 	const struct dg_settings *settings;
 	const char *state_dir;   /* may be read-only or "": then files live in memory */
-	const char *runtime_dir; /* for sockets */
+	const char *runtime_dir; /* for sockets; may be "": then a folder under /tmp */
+	unsigned slot;           /* keeps replicas apart where they share a folder */
 	/* Backend -> launcher. Never called from inside a call of the launcher. */
 	void (*emit)(void *arg, const struct dg_backend_event *ev);
 	void *arg;
@@ -118,15 +122,24 @@ struct dg_backend_ops {
 	void (*server_kill)(struct dg_backend *b, const char *id);
 
 	/* Idempotent by run id: what has been started once is found, not started again.
+	 * DG_EV_RUN_HANDLE comes first, and the run's worker does not execute before
+	 * run_release() (if the launcher dies in between it never does, and the run may
+	 * be started again); then DG_EV_RUN_STARTED or DG_EV_RUN_FAILED. What was found
+	 * is told in the same order, its end too, and needs no release (which is
+	 * ignored).
 	 */
 	int (*run_start)(
 		struct dg_backend *b, const struct dg_run_spec *spec, struct dg_err *e);
+	/* The handle is committed: go. Unknown ids are ignored. */
+	void (*run_release)(struct dg_backend *b, const char *run_id);
 	/* The signal that Dagster expects, then TERM, then KILL of the whole tree. */
 	void (*run_stop)(struct dg_backend *b, const char *run_id, dg_usec grace);
 
 	/* Is this handle (from the ledger) still that server or run? true: it is ours
-	 * again, events as for one we started (UP or STARTED follows). false: gone; EXIT
-	 * follows when its end is known (the caller treats it as gone anyway). */
+	 * again, events as for one we started (UP or STARTED follows; for a run whose
+	 * start was under way it may be RUN_FAILED: certain that it never started).
+	 * false: gone; for a run EXIT (or RUN_FAILED) follows where its end is known, and
+	 * nothing otherwise (the caller treats it as gone anyway). */
 	bool (*adopt_server)(struct dg_backend *b, const char *id, struct dg_str handle);
 	bool (*adopt_run)(struct dg_backend *b, const char *run_id, struct dg_str handle);
 
