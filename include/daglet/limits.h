@@ -26,10 +26,14 @@
 /* gRPC messages; the peer's own default, DAGSTER_GRPC_MAX_{RX,SEND}_BYTES override. */
 #define DG_GRPC_MESSAGE_MAX 100000000
 
-/* Requests that the ledger lets a launcher hold at once. */
-#define DG_LAUNCHER_CREDIT 256
+/* Requests that the ledger lets a launcher hold at once, in all and for one location: a
+ * location that stands still must not use up the launcher. */
+#define DG_LAUNCHER_CREDIT 2048
+#define DG_LOCATION_CREDIT 256
 /* Requests that may be popped and not yet answered; then popping stops. */
-#define DG_PENDING_MAX 4096
+#define DG_PENDING_MAX 8192
+/* ... and the bytes of their bodies. */
+#define DG_PENDING_BYTES (256 * 1024 * 1024)
 /* Pops in flight per queue while they come back full. */
 #define DG_POPS_MAX 8
 /* A full pop: the control plane hands out ten per deployment at once. */

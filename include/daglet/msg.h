@@ -155,7 +155,7 @@ enum dg_handle_stage { DG_STAGE_INTENT, DG_STAGE_STARTED, DG_STAGE_ENDED, DG_STA
 	X(HAVE_END,        have_end,        DG_R_WORKERS,                 DG_R(LEDGER),                     DG_F_NONE)        \
 	X(CALL,            call,            DG_R(LAUNCHER) | DG_R(LEDGER), DG_R(LEDGER) | DG_R(REPORTER),   DG_F_CALL)        \
 	X(CALL_DONE,       call_done,       DG_R(REPORTER) | DG_R(LEDGER), DG_R(LEDGER) | DG_R(LAUNCHER),   DG_F_CALL_DONE)   \
-	X(STATE,           state,           DG_R_WORKERS,                 DG_R(LEDGER) | DG_R(REPORTER) | DG_R(STATUS), DG_F_STATE) \
+	X(STATE,           state,           DG_R_WORKERS | DG_R(MASTER),  DG_R(LEDGER) | DG_R(REPORTER) | DG_R(STATUS), DG_F_STATE) \
 	X(TROUBLE,         trouble,         DG_R_WORKERS,                 DG_R(LEDGER) | DG_R(REPORTER),    DG_F_TROUBLE)     \
 	X(DELIVER,         deliver,         DG_R(LEDGER),                 DG_R(REPORTER),                   DG_F_DELIVER)     \
 	X(DELIVERED,       delivered,       DG_R(REPORTER),               DG_R(LEDGER),                     DG_F_DELIVERED)   \
