@@ -1,6 +1,7 @@
 EXTRA_DIST += %D%/run-criterion.sh
 # A unit test links only the room it tests and what that room may use.
 TEST_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+include tests/tools/local.mk
 if HAVE_CRITERION
 include tests/unit/base/local.mk
 include tests/unit/log/local.mk

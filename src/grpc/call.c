@@ -79,8 +79,8 @@ dg_call_start(
 	call->spec = *spec;
 	call->http = call->grpc = -1;
 	call->path = spec->method[0] == '/'
-		? dg_xstrdup(spec->method)
-		: dg_xasprintf("/api.DagsterApi/%s", spec->method);
+			     ? dg_xstrdup(spec->method)
+			     : dg_xasprintf("/api.DagsterApi/%s", spec->method);
 	call->meta = dg_xcalloc(2 * spec->metas + 1, sizeof *call->meta);
 	for (size_t i = 0; i < spec->metas; i++) {
 		call->meta[2 * i] = dg_xstrdup(spec->meta[i].name);

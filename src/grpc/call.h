@@ -33,8 +33,8 @@ struct dg_reply {
 	struct dg_err err;
 	/* The server's grpc-message (or our text) up to DG_GRPC_TEXT_MAX bytes. */
 	struct dg_str text;
-	/* What was collected; take with dg_buf_take() or by copying the struct and setting
-	 * DG_BUF_INIT. Only whole when the status is OK. */
+	/* What was collected; take with dg_buf_take() or by copying the struct and
+	 * setting DG_BUF_INIT. Only whole when the status is OK. */
 	struct dg_buf field[DG_REPLY_FIELDS];
 	unsigned messages;
 	uint64_t bytes; /* decompressed */
@@ -48,8 +48,9 @@ struct dg_call_spec {
 	bool stream;     /* any number of reply messages; else there must be one */
 	bool bulk;       /* a connection of its own */
 	/* The field (1 to 3) that goes to the sink instead of into a buffer; 0: none. An
-	 * answer below 0 from the sink ends the call with RESOURCE_EXHAUSTED for -DG_LIMIT,
-	 * else INTERNAL, and the sink's error. It may not start or end calls. */
+	 * answer below 0 from the sink ends the call with RESOURCE_EXHAUSTED for
+	 * -DG_LIMIT, else INTERNAL, and the sink's error. It may not start or end calls.
+	 */
 	uint32_t sink_field;
 	int (*sink)(void *arg, const char *p, size_t n, struct dg_err *e);
 	size_t message_max; /* decompressed; 0: the channel's */
@@ -65,7 +66,8 @@ struct dg_call_spec {
 struct dg_call *dg_call_start(
 	struct dg_channel *ch, const struct dg_call_spec *spec, struct dg_buf *message);
 
-/* Ends it; `done` is not called. The server may go on with it (its thread is not free). */
+/* Ends it; `done` is not called. The server may go on with it (its thread is not free).
+ */
 void dg_call_cancel(struct dg_call *call);
 
 #endif

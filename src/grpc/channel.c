@@ -206,8 +206,8 @@ dg_channel_probe(struct dg_channel *ch, dg_usec limit, dg_probe_fn *fn, void *ar
 
 	if (ch->freed || ch->probe.fn ||
 		(ch->probe.pinged && now - ch->probe.pinged < PING_INTERVAL))
-		return dg_fail(e, DG_LIMIT, 0, "too early for another PING to %s",
-			ch->address);
+		return dg_fail(
+			e, DG_LIMIT, 0, "too early for another PING to %s", ch->address);
 	if (!ch->probe.timer)
 		rc = sd_event_add_time(ch->event, &ch->probe.timer, CLOCK_MONOTONIC,
 			now + limit, DG_MSEC, on_probe, ch);

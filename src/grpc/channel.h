@@ -34,7 +34,8 @@ int dg_channel_new(struct dg_channel **ret, sd_event *event, const char *address
 	const struct dg_channel_limits *limits, struct dg_err *e);
 
 /* Ends every open call as UNAVAILABLE (each call's `done` is called, here and now; calls
- * cannot be started meanwhile) and closes the connections. May be called from a `done`. */
+ * cannot be started meanwhile) and closes the connections. May be called from a `done`.
+ */
 void dg_channel_free(struct dg_channel *ch);
 void dg_channel_freep(struct dg_channel **ch);
 

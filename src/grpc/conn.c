@@ -52,8 +52,8 @@ read_body(nghttp2_session *s, int32_t stream, uint8_t *buf, size_t len, uint32_t
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	for (; call->off < PREFIX && n < len; n++, call->off++)
 		buf[n] = call->off == 0 ? 0
-					: (uint8_t)(call->message.n
-						    >> (8 * (PREFIX - 1 - call->off)));
+					: (uint8_t)(call->message.n >>
+						    (8 * (PREFIX - 1 - call->off)));
 	at = call->off - PREFIX;
 	if (call->off >= PREFIX) {
 		size_t take = call->message.n - at;
@@ -247,7 +247,9 @@ dg_conn_flush(struct dg_conn *c)
 	watch(c);
 	if (!nghttp2_session_want_read(c->session) &&
 		!nghttp2_session_want_write(c->session))
-		die(c, 0, "the connection to %s ended: the server closed it or broke HTTP/2",
+		die(c, 0,
+			"the connection to %s ended: the server closed it or broke "
+			"HTTP/2",
 			c->ch->address);
 }
 
@@ -403,7 +405,8 @@ dg_conn_submit(struct dg_conn *c, struct dg_call *call)
 	add_header(nv, &n, "user-agent", PACKAGE_NAME "/" PACKAGE_VERSION);
 	add_header(nv, &n, "grpc-accept-encoding", "identity,gzip");
 	add_header(nv, &n, "grpc-timeout",
-		dg_grpc_timeout(call->deadline > now ? call->deadline - now : 0, timeout));
+		dg_grpc_timeout(
+			call->deadline > now ? call->deadline - now : 0, timeout));
 	for (size_t i = 0; i < call->spec.metas; i++)
 		add_header(nv, &n, call->meta[2 * i], call->meta[2 * i + 1]);
 	call->stream = nghttp2_submit_request(c->session, NULL, nv, n, &body, call);

@@ -1,8 +1,8 @@
 /* grpc/conn.h: inside the room only: channels, connections and calls, and who may touch
  * what.
  *
- * channel.c owns the lists and calls `done`; conn.c speaks HTTP/2 on one socket; call.c is
- * the life of a call. nghttp2's callbacks only ever mark things (a call finished, a
+ * channel.c owns the lists and calls `done`; conn.c speaks HTTP/2 on one socket; call.c
+ * is the life of a call. nghttp2's callbacks only ever mark things (a call finished, a
  * connection failed); dg_channel_settle() acts on the marks, from the loop.
  */
 #ifndef DG_GRPC_CONN_H

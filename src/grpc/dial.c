@@ -69,12 +69,14 @@ dg_dial_check(const char *address, struct dg_err *e)
 		if (n && n < sizeof((struct sockaddr_un *)0)->sun_path)
 			return 0;
 		return dg_fail(e, DG_CONFIG, 0,
-			"'%s' is no address: the path of a Unix socket has 1 to %zu bytes",
+			"'%s' is no address: the path of a Unix socket has 1 to %zu "
+			"bytes",
 			address, sizeof((struct sockaddr_un *)0)->sun_path - 1);
 	}
 	if (split(address, &host, &port) < 0)
 		return dg_fail(e, DG_CONFIG, 0,
-			"'%s' is no address: host:port, [v6]:port or unix:/path", address);
+			"'%s' is no address: host:port, [v6]:port or unix:/path",
+			address);
 	return 0;
 }
 
@@ -259,8 +261,8 @@ static int
 on_begin(sd_event_source *s, void *arg)
 {
 	struct dg_dial *d = arg;
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+	struct addrinfo hints = {
+		.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
 	auto_free char *host = NULL, *port = NULL;
 
 	(void)s;

@@ -26,7 +26,8 @@ const char *dg_dial_authority(const char *address);
 /* ADDRESS has passed dg_dial_check(). LIMIT is for all of it. */
 struct dg_dial *dg_dial_start(
 	sd_event *event, const char *address, dg_usec limit, dg_dial_fn *fn, void *arg);
-/* Forget it; FN is not called. Also how FN's callee ends it: it is not freed by itself. */
+/* Forget it; FN is not called. Also how FN's callee ends it: it is not freed by itself.
+ */
 void dg_dial_free(struct dg_dial *d);
 
 #endif

@@ -111,7 +111,8 @@ dg_pb_walk(struct dg_pb_walk *w, const struct dg_pb_handler *h, const char *p, s
 		size_t take;
 		bool pass;
 
-		if (w->state == AT_TAG || w->state == AT_VARINT || w->state == AT_LENGTH) {
+		if (w->state == AT_TAG || w->state == AT_VARINT ||
+			w->state == AT_LENGTH) {
 			r = number(w, h, (unsigned char)*p++, e);
 			continue;
 		}

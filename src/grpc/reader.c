@@ -64,9 +64,11 @@ inflate_piece(struct dg_reader *r, const char *p, size_t n, struct dg_err *e)
 		r->z.avail_out = sizeof out;
 		zr = inflate(&r->z, Z_NO_FLUSH);
 		if (zr == Z_MEM_ERROR)
-			return dg_fail(e, DG_LIMIT, 0, "no memory to decompress the reply");
+			return dg_fail(
+				e, DG_LIMIT, 0, "no memory to decompress the reply");
 		if (zr != Z_OK && zr != Z_STREAM_END && zr != Z_BUF_ERROR)
-			return dg_fail(e, DG_TRANSPORT, 0, "the reply cannot be decompressed: %s",
+			return dg_fail(e, DG_TRANSPORT, 0,
+				"the reply cannot be decompressed: %s",
 				r->z.msg ? r->z.msg : "zlib says no");
 		r->ended = zr == Z_STREAM_END;
 		rc = plain(r, out, sizeof out - r->z.avail_out, e);
@@ -81,7 +83,8 @@ message_begin(struct dg_reader *r, struct dg_err *e)
 {
 	const unsigned char *h = r->head;
 
-	r->left = (uint32_t)h[1] << 24 | (uint32_t)h[2] << 16 | (uint32_t)h[3] << 8 | h[4];
+	r->left =
+		(uint32_t)h[1] << 24 | (uint32_t)h[2] << 16 | (uint32_t)h[3] << 8 | h[4];
 	r->have = 0;
 	r->size = 0;
 	r->inside = true;
@@ -103,7 +106,8 @@ message_begin(struct dg_reader *r, struct dg_err *e)
 	if (!r->have_z) {
 		/* 31: gzip only, with the largest window */
 		if (inflateInit2(&r->z, 31) != Z_OK)
-			return dg_fail(e, DG_LIMIT, 0, "no memory to decompress the reply");
+			return dg_fail(
+				e, DG_LIMIT, 0, "no memory to decompress the reply");
 		r->have_z = true;
 	} else
 		inflateReset(&r->z);
@@ -138,7 +142,8 @@ dg_reader_feed(struct dg_reader *r, const char *p, size_t n, struct dg_err *e)
 			if (take > r->left)
 				take = r->left;
 			r->left -= (uint32_t)take;
-			rc = r->packed ? inflate_piece(r, p, take, e) : plain(r, p, take, e);
+			rc = r->packed ? inflate_piece(r, p, take, e)
+				       : plain(r, p, take, e);
 		}
 		if (rc < 0)
 			return rc;

@@ -87,7 +87,8 @@ on_answer(sd_event_source *s, int fd, uint32_t revents, void *arg)
 	sd_event_source_set_enabled(r->source, SD_EVENT_OFF);
 	if (j->gai)
 		dg_fail(&e, DG_TRANSPORT, j->gai == EAI_SYSTEM ? j->num : 0,
-			"cannot find the address of %s: %s", j->host, gai_strerror(j->gai));
+			"cannot find the address of %s: %s", j->host,
+			gai_strerror(j->gai));
 	ai = TAKE_PTR(j->ai);
 	r->fn(r->arg, ai, &e); /* may free r */
 	return 0;
@@ -115,8 +116,8 @@ dg_resolve_start(sd_event *event, const char *host, const char *port, dg_resolve
 	r = dg_new(struct dg_resolve);
 	*r = (struct dg_resolve){.job = j, .fn = fn, .arg = arg};
 	rc = j->wake < 0
-		? -errno
-		: sd_event_add_io(event, &r->source, j->wake, EPOLLIN, on_answer, r);
+		     ? -errno
+		     : sd_event_add_io(event, &r->source, j->wake, EPOLLIN, on_answer, r);
 	if (rc >= 0)
 		rc = -start_thread(j);
 	if (rc < 0) {

@@ -107,11 +107,11 @@ dg_slots_remove(struct dg_slots *s, const void *item)
 	struct entry *w;
 
 	for (size_t i = 0; i < DG_N(lanes); i++)
-		TAILQ_FOREACH(w, &s->waiting[lanes[i]], link)
-		if (w->item == item) {
-			drop(s, lanes[i], w);
-			return true;
-		}
+		TAILQ_FOREACH (w, &s->waiting[lanes[i]], link)
+			if (w->item == item) {
+				drop(s, lanes[i], w);
+				return true;
+			}
 	return false;
 }
 
@@ -119,7 +119,7 @@ static unsigned
 running(const struct dg_slots *s)
 {
 	return s->running[DG_LANE_QUERY] + s->running[DG_LANE_TICK] +
-		s->running[DG_LANE_RUN];
+	       s->running[DG_LANE_RUN];
 }
 
 /* May one more of LANE go? Zombies are counted as ticks would be: what they leave to
@@ -231,7 +231,8 @@ dg_slots_next(const struct dg_slots *s)
 
 	if (s->half_since && s->half_since + SICK_AFTER < next)
 		next = s->half_since + SICK_AFTER;
-	/* Expiries are not in order within a lane: the first of each is what take() sees. */
+	/* Expiries are not in order within a lane: the first of each is what take() sees.
+	 */
 	for (size_t i = 0; i < DG_N(lanes); i++) {
 		const struct entry *w = TAILQ_FIRST(&s->waiting[lanes[i]]);
 
@@ -244,6 +245,5 @@ dg_slots_next(const struct dg_slots *s)
 struct dg_slots_count
 dg_slots_count(const struct dg_slots *s)
 {
-	return (struct dg_slots_count){
-		s->slots, running(s), s->zombie_n, s->count};
+	return (struct dg_slots_count){s->slots, running(s), s->zombie_n, s->count};
 }

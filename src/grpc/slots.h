@@ -1,4 +1,5 @@
-/* grpc/slots.h: who may call a code server now, and who waits. Pure: a clock is passed in.
+/* grpc/slots.h: who may call a code server now, and who waits. Pure: a clock is passed
+ * in.
  *
  * A code server has a few threads (its pool), and Ping and Heartbeat need one of them
  * too: with all of them taken, a healthy server shuts itself down for want of heartbeats.

@@ -101,7 +101,8 @@ dg_grpc_text_decode(struct dg_str wire, struct dg_buf *out)
 	for (size_t i = 0; i < wire.n; i++) {
 		int hi, lo;
 
-		if (wire.p[i] == '%' && i + 2 < wire.n && (hi = hex(wire.p[i + 1])) >= 0 &&
+		if (wire.p[i] == '%' && i + 2 < wire.n &&
+			(hi = hex(wire.p[i + 1])) >= 0 &&
 			(lo = hex(wire.p[i + 2])) >= 0) {
 			dg_buf_addc(&raw, (char)(hi << 4 | lo));
 			i += 2;

@@ -1,0 +1,6 @@
+# Small programs that let the integration tests drive one room by itself.
+noinst_PROGRAMS += %D%/grpc-call
+%C%_grpc_call_SOURCES = %D%/grpc-call.c
+%C%_grpc_call_CFLAGS = $(AM_CFLAGS) $(NGHTTP2_CFLAGS) $(SYSTEMD_CFLAGS) $(ZLIB_CFLAGS)
+%C%_grpc_call_LDADD = src/grpc/libgrpc.a src/json/libjson.a src/base/libbase.a \
+	$(NGHTTP2_LIBS) $(SYSTEMD_LIBS) $(ZLIB_LIBS)
