@@ -1,4 +1,4 @@
-/* daglet/state.h: what the bodies of STATE messages say.
+/* daglet/state.h: what the bodies of STATE, COMMAND and RESULT messages say.
  *
  * The launcher writes them, the ledger keeps the newest per key, the reporter composes
  * heartbeats from them and the status role shows them. A body is one JSON object; keys
@@ -54,6 +54,33 @@
  *   "supported"   bool: run worker monitoring is supported by the backend
  *   "agent_type"  e.g. "ProcessUserCodeLauncher"
  *   "ready"       bool: every location of the first workspace has served or failed once
+ *
+ * DG_STATE_ROLE, key: "ledger:". Counters; "kinds" may be missing.
+ *   "requests"    {"recorded", "answered", "delivered": since the start, "pending",
+ *                 "oldest_usec": age of the oldest pending one}
+ *   "store"       {"durability": "full" | "none" | ..., "writer_age": microseconds,
+ *                 "bytes"}
+ *   "kinds"       {kind: {"outcomes": {outcome: count}, "sum": seconds,
+ *                 "buckets": {"0.005": count, ..., "+Inf": count}}}, popped to answered,
+ *                 counts are cumulative
+ * Other roles may say what they count under their own key; numbers are shown as they are.
+ *
+ * DG_STATE_ROLE on the control channel, master to status, key: role ':' instance.
+ *   "pid"         number, or null while there is no process
+ *   "state"       "starting" | "ready" | "backoff" | "parked" | "stopping" | "stopped"
+ *   "since"       when "state" was entered
+ *   "restarts"    how often it was started again
+ *   "last_exit"   the last death in words, or null
+ *   "pulse_age"   seconds since its last sign of life, or null
+ *   "text"        what it says about itself
+ *
+ * COMMAND, status to ledger; args: one JSON object. RESULT code is an HTTP status; its
+ * body is plain text when the code is not 200.
+ *   "requests"    {"limit": n}; answered by the ledger, oldest first:
+ *                 {"count": all, "requests": [{"id", "request_id", "kind", "deployment",
+ *                 "location", "state", "popped", "attempt"}, ...]}
+ *   "logs"        {"server": id, "lines": n} or {"run": id, "lines": n}; passed on to
+ *                 the launcher; the body is text; 404: nobody knows the id
  */
 #ifndef DAGLET_STATE_H
 #define DAGLET_STATE_H
