@@ -147,7 +147,8 @@ dg_sql_open(struct dg_sql *q, const char *dir, struct dg_err *e)
 		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 		    NULL) != SQLITE_OK)
 		return fail_sql(q, e, "cannot open");
-	(void)fchmodat(q->dirfd, "state.db", 0600, 0);
+	if (fchmodat(q->dirfd, "state.db", 0600, 0) < 0)
+		return dg_fail(e, DG_CONFIG, errno, "%s", path);
 	/* Exclusive before WAL: no shared memory, so network file systems stay possible.
 	 */
 	sqlite3_busy_timeout(q->db, 2000);
