@@ -72,6 +72,8 @@ enum dg_handle_stage { DG_STAGE_INTENT, DG_STAGE_STARTED, DG_STAGE_ENDED, DG_STA
 /* turn, success: ages in microseconds; text: one line for dagletctl and STATUS= */
 #define DG_F_PULSE(U, S, B, F)      U(success_age) S(text)
 #define DG_F_NONE(U, S, B, F)
+/* remove: the installation ends, servers go too; else they are kept for the next start */
+#define DG_F_QUIESCE(U, S, B, F)    U(remove)
 /* status: as waitpid() gives it */
 #define DG_F_CHILD_EXIT(U, S, B, F) U(pid) U(status)
 #define DG_F_MISBEHAVED(U, S, B, F) U(role) U(epoch) S(inst) S(text)
@@ -127,7 +129,7 @@ enum dg_handle_stage { DG_STAGE_INTENT, DG_STAGE_STARTED, DG_STAGE_ENDED, DG_STA
 	X(PEER,            peer,            DG_R(MASTER),                 DG_R_WORKERS,                     DG_F_PEER)        \
 	X(READY,           ready,           DG_R_WORKERS,                 DG_R(MASTER),                     DG_F_READY)       \
 	X(PULSE,           pulse,           DG_R_WORKERS,                 DG_R(MASTER),                     DG_F_PULSE)       \
-	X(QUIESCE,         quiesce,         DG_R(MASTER),                 DG_R_WORKERS,                     DG_F_NONE)        \
+	X(QUIESCE,         quiesce,         DG_R(MASTER),                 DG_R_WORKERS,                     DG_F_QUIESCE)        \
 	X(DRAINED,         drained,         DG_R_WORKERS,                 DG_R(MASTER),                     DG_F_NONE)        \
 	X(CHILD_EXIT,      child_exit,      DG_R(MASTER),                 DG_R(LAUNCHER),                   DG_F_CHILD_EXIT)  \
 	X(MISBEHAVED,      misbehaved,      DG_R_WORKERS,                 DG_R(MASTER),                     DG_F_MISBEHAVED)  \

@@ -245,6 +245,7 @@ control_message(
 		break;
 	case DG_MSG_QUIESCE:
 		w->quiescing = true;
+		w->remove = ((struct dg_msg_quiesce *)payload)->remove != 0;
 		if (w->ops->quiesce)
 			w->ops->quiesce(w);
 		else

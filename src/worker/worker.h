@@ -62,7 +62,7 @@ struct dg_worker {
 	uint64_t generation;
 	struct dg_link *control;
 	struct dg_link *ledger; /* NULL while there is none */
-	bool quiescing;
+	bool quiescing, remove;
 	dg_usec last_success; /* see dg_worker_success() */
 	char pulse_text[256];
 	void *data; /* the role's own */
