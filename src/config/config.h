@@ -1,0 +1,55 @@
+/* config/config.h: from files, flags and environment to settings; the master's side.
+ *
+ * One call reads dagster.yaml (the Python agent's, unmodified) and daglet.yaml (ours,
+ * optional), validates both by the schema tables, resolves {env: NAME}, applies defaults
+ * and derives what follows (organisation, region, URL, backend). All errors are found at
+ * once, each as "file:line:column: text", the line, a caret and, where it fits, "did you
+ * mean". Roles see the result through config/settings.h only.
+ */
+#ifndef DG_CONFIG_CONFIG_H
+#define DG_CONFIG_CONFIG_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "config/settings.h"
+
+struct dg_config_source {
+	const char *home;	  /* DAGSTER_HOME: holds dagster.yaml, and daglet.yaml if any */
+	const char *dagster_text; /* not NULL: the document itself (ephemeral mode) */
+	const char *dagster_name; /* how errors call it; NULL: the file's path */
+	const char *const *env;	  /* the environment, NULL-terminated */
+};
+
+struct dg_config {
+	struct dg_settings *settings;
+	char *backend;		/* "process", ... */
+	struct dg_buf warnings; /* one per line: deprecated keys, keys without meaning here */
+};
+
+/* 0, or -DG_CONFIG with all errors in ERRORS, ready for the terminal. The settings hold,
+ * besides what the files say:
+ *   "home"               DAGSTER_HOME, absolute
+ *   "backend"            as above
+ *   "agent_type"         class of the user_code_launcher, for heartbeats
+ *   "organization", "region", "url"   derived or given ("" where there is none)
+ *   "raw.dagster_yaml"   the whole document, for the launcher's instance refs (launcher only)
+ *   "queues"             list: the agent's queues, NULL = the default queue
+ *   "deployments"        list: the full deployments that are configured, may be empty */
+int dg_config_load(const struct dg_config_source *src, struct dg_config **ret,
+	struct dg_buf *errors);
+void dg_config_free(struct dg_config *c);
+void dg_config_freep(struct dg_config **c);
+
+/* Ephemeral mode (protocol: `agent run` with flags instead of a DAGSTER_HOME). Any may be
+ * NULL; CONFIG and LAUNCHER_CONFIG are JSON. The text is the caller's; -DG_CONFIG says
+ * which flag is missing or wrong. */
+struct dg_config_flags {
+	const char *token, *deployment, *label, *config, *launcher, *launcher_config;
+};
+int dg_config_ephemeral(const struct dg_config_flags *f, struct dg_buf *ret_text,
+	struct dg_err *e);
+
+/* daglet.yaml with every key, its default and its help line. */
+void dg_config_sample(struct dg_buf *out);
+
+#endif
