@@ -3,10 +3,9 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "base/err.h"
+#include "base/num.h"
 
 /* The escape of a character that has a short one, else 0. */
 static char
@@ -123,78 +122,17 @@ dg_json_add_int(struct dg_buf *b, int64_t v)
 	dg_buf_addf(b, "%" PRId64, v);
 }
 
-/* The next decimal up from "d.ddde-xx" in its last digit, if that needs no carry. */
-static bool
-last_digit_up(char *s)
-{
-	char *e = strchr(s, 'e');
-
-	if (!e || e == s || e[-1] < '0' || e[-1] > '8')
-		return false;
-	e[-1]++;
-	return true;
-}
-
-/* The shortest "d.ddde-xx" that reads back as V (finite, not zero). */
-static void
-shortest(double v, char *s, size_t size)
-{
-	int exp, from = fpclassify(v) == FP_SUBNORMAL ? 0 : 14;
-	bool power = fabs(frexp(v, &exp)) == 0.5;
-
-	for (int prec = from; prec <= 16; prec++) {
-		snprintf(s, size, "%.*e", prec, v);
-		if (strtod(s, NULL) == v)
-			return;
-		/* Below a power of two numbers lie closer: the nearest decimal may miss
-		 * where the next one up hits. */
-		if (power && last_digit_up(s) && strtod(s, NULL) == v)
-			return;
-	}
-}
-
 void
 dg_json_add_double(struct dg_buf *b, double v)
 {
-	char s[40], digits[24];
-	size_t n = 0;
-	int point;
+	char repr[DG_REPR_MAX];
 
-	if (isnan(v)) {
+	if (isnan(v))
 		dg_buf_adds(b, "NaN");
-		return;
-	}
-	if (signbit(v))
-		dg_buf_addc(b, '-');
-	v = fabs(v);
-	if (isinf(v) || v == 0) {
-		dg_buf_adds(b, v == 0 ? "0.0" : "Infinity");
-		return;
-	}
-	shortest(v, s, sizeof s);
-	for (const char *p = s; *p != 'e'; p++)
-		if (*p != '.')
-			digits[n++] = *p;
-	point = atoi(strchr(s, 'e') + 1) + 1; /* digits before the point */
-	while (n > 1 && digits[n - 1] == '0')
-		n--;
-
-	if (point > 16 || point < -3) {
-		dg_buf_addc(b, digits[0]);
-		if (n > 1) {
-			dg_buf_addc(b, '.');
-			dg_buf_add(b, digits + 1, n - 1);
-		}
-		dg_buf_addf(b, "e%c%02d", point > 0 ? '+' : '-', abs(point - 1));
-	} else if (point <= 0) {
-		dg_buf_addf(b, "0.%.*s%.*s", -point, "000", (int)n, digits);
-	} else if ((size_t)point >= n) {
-		dg_buf_addf(b, "%.*s%.*s.0", (int)n, digits, point - (int)n,
-			"0000000000000000");
-	} else {
-		dg_buf_addf(
-			b, "%.*s.%.*s", point, digits, (int)n - point, digits + point);
-	}
+	else if (isinf(v))
+		dg_buf_adds(b, v < 0 ? "-Infinity" : "Infinity");
+	else
+		dg_buf_adds(b, dg_double_repr(v, repr));
 }
 
 struct dg_jw

@@ -4,3 +4,6 @@ noinst_PROGRAMS += %D%/grpc-call
 %C%_grpc_call_CFLAGS = $(AM_CFLAGS) $(NGHTTP2_CFLAGS) $(SYSTEMD_CFLAGS) $(ZLIB_CFLAGS)
 %C%_grpc_call_LDADD = src/grpc/libgrpc.a src/json/libjson.a src/base/libbase.a \
 	$(NGHTTP2_LIBS) $(SYSTEMD_LIBS) $(ZLIB_LIBS)
+noinst_PROGRAMS += %D%/yaml-dump
+%C%_yaml_dump_SOURCES = %D%/yaml-dump.c
+%C%_yaml_dump_LDADD = $(LIB_YAML) $(LIB_JSON)
