@@ -1,5 +1,4 @@
 EXTRA_DIST += %D%/run-criterion.sh
-include tests/tools/local.mk
 # A unit test links only the room it tests and what that room may use.
 TEST_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 include tests/tools/local.mk
