@@ -1,5 +1,7 @@
 # dagster: Dagster's formats: request kinds, serdes envelopes, instance refs, errors, messages.
 noinst_LIBRARIES += %D%/libdagster.a
 %C%_libdagster_a_SOURCES = \
-	%D%/popped.c %D%/popped.h \
-	%D%/request.c
+	%D%/answer.c %D%/answer.h %D%/args.c %D%/args.h %D%/code_server.c %D%/code_server.h \
+	%D%/error.c %D%/error.h %D%/escape.c %D%/escape.h %D%/metadata.c %D%/metadata.h \
+	%D%/popped.c %D%/popped.h %D%/request.c %D%/strv.c %D%/strv.h \
+	%D%/workspace.c %D%/workspace.h

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "daglet/limits.h"
+#include "dagster/args.h"
 #include "json/json.h"
 #include "json/scan.h"
 
@@ -202,32 +203,6 @@ body_kind(struct dg_str body, enum dg_request_kind *ret)
 	return *ret != DG_REQ_UNKNOWN;
 }
 
-static bool
-location_of(struct dg_str args, enum dg_request_where where, struct dg_buf *out)
-{
-	struct dg_str origin;
-
-	switch (where) {
-	case DG_WHERE_NAME:
-		return text(args, "location_name", out);
-	case DG_WHERE_JOB:
-		return dg_json_path(args, &origin, "pipeline_origin",
-			       "external_repository_origin", "repository_location_origin",
-			       NULL) &&
-		       text(origin, "location_name", out);
-	case DG_WHERE_REPO:
-		return dg_json_path(args, &origin, "repository_origin",
-			       "repository_location_origin", NULL) &&
-		       text(origin, "location_name", out);
-	case DG_WHERE_LOCATION:
-		return dg_json_member(args, "repository_location_origin", &origin) &&
-		       text(origin, "location_name", out);
-	case DG_WHERE_NONE:
-		break;
-	}
-	return true;
-}
-
 static int
 decode_body(struct dg_str body, struct dg_popped *item, struct dg_buf *location,
 	struct dg_err *e)
@@ -254,7 +229,7 @@ decode_body(struct dg_str body, struct dg_popped *item, struct dg_buf *location,
 		dg_json_type(args) != DG_JSON_OBJECT)
 		return dg_fail(
 			e, DG_USER, 0, "request_args of %s is no object", row->name);
-	if (!location_of(args, row->where, location) ||
+	if (!dg_args_location(args, row->where, location) ||
 		(row->where != DG_WHERE_NONE && !location->n))
 		return dg_fail(e, DG_USER, 0, "request_args of %s names no code location",
 			row->name);

@@ -71,13 +71,12 @@ add_escaped(struct dg_buf *b, uint32_t cp)
 }
 
 static void
-add_quoted(struct dg_buf *b, struct dg_str s, bool ascii)
+add_inner(struct dg_buf *b, struct dg_str s, bool ascii)
 {
 	unsigned char last =
 		ascii ? 0x7e : 0x7f; /* json.dumps escapes DEL only in ASCII */
 
 	dg_buf_reserve(b, s.n + 2);
-	dg_buf_addc(b, '"');
 	while (s.n) {
 		size_t plain = 0, n;
 		uint32_t cp;
@@ -101,7 +100,20 @@ add_quoted(struct dg_buf *b, struct dg_str s, bool ascii)
 			dg_buf_add_utf8(b, cp);
 		s.p += n, s.n -= n;
 	}
+}
+
+static void
+add_quoted(struct dg_buf *b, struct dg_str s, bool ascii)
+{
 	dg_buf_addc(b, '"');
+	add_inner(b, s, ascii);
+	dg_buf_addc(b, '"');
+}
+
+void
+dg_json_add_inner(struct dg_buf *b, struct dg_str text)
+{
+	add_inner(b, text, true);
 }
 
 void

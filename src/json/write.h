@@ -17,8 +17,10 @@
  * UTF-8; a surrogate's three bytes (WTF-8) give its \udXXX back, any other ill-formed
  * byte gives U+FFFD. */
 void dg_json_add_str(struct dg_buf *b, struct dg_str text);
-/* The same with ensure_ascii=False: only quote, backslash and control characters are
- * escaped. */
+/* The same without the quotes, for text that comes in pieces (of whole characters). */
+void dg_json_add_inner(struct dg_buf *b, struct dg_str text);
+/* As dg_json_add_str with ensure_ascii=False: only quote, backslash and control
+ * characters are escaped. */
 void dg_json_add_str_utf8(struct dg_buf *b, struct dg_str text);
 void dg_json_add_int(struct dg_buf *b, int64_t v);
 /* As Python's repr(): 0.1, 1.0, 1e+16, 5e-324, NaN, Infinity. */
