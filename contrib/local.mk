@@ -1,0 +1,1 @@
+EXTRA_DIST += %D%/install-packages.sh %D%/install-venv.sh

@@ -1,4 +1,4 @@
-EXTRA_DIST += %D%/run-criterion.sh
+EXTRA_DIST += %D%/run-criterion.sh %D%/run.sh %D%/integration.sh
 # A unit test links only the room it tests and what that room may use.
 TEST_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 include tests/tools/local.mk
