@@ -29,6 +29,7 @@ from dagster_cloud.api.dagster_cloud_api import (
 )
 
 from .bad import Bad
+from .workspace import BadLocation
 
 
 def need(want, name):
@@ -72,7 +73,11 @@ class Builder:
     def snapshot_id(self):
         if self.want.get("snapshot_id"):
             return self.want["snapshot_id"]
-        for repository in self.plane.workspace.repositories(self.deployment, self.location):
+        try:
+            found = self.plane.workspace.repositories(self.deployment, self.location)
+        except BadLocation:
+            found = []
+        for repository in found:
             if repository.name == self.repository_name():
                 for ref in repository.repository_snap.job_refs or ():
                     if ref.name == self.want["job"]:

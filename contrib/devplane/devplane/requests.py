@@ -109,9 +109,13 @@ class Requests:
             d = json.loads(text)
             r = AgentRequest(d["id"], d["seq"], d["api"], d["deployment"], d["is_branch"],
                              d["queue"], d["location"], d["body"], d["expires"])
-            r.enqueued, r.pops = d["enqueued"], d["pops"]
+            r.enqueued = d["enqueued"]
             self.by_id[r.id] = r
             self.seq = max(self.seq, r.seq)
+        for id, at in self.store.load("popped"):
+            if id in self.by_id:
+                self.by_id[id].pops.append(float(at))
+        for r in self.by_id.values():
             if not r.pops:
                 self._line(r).append(r)
         for key, text in self.store.load("answer"):
@@ -125,7 +129,7 @@ class Requests:
         self.store.put_json("request", r.id, {
             "id": r.id, "seq": r.seq, "api": r.api, "deployment": r.deployment,
             "is_branch": r.is_branch, "queue": r.queue, "location": r.location, "body": r.body,
-            "expires": r.expires, "enqueued": r.enqueued, "pops": r.pops,
+            "expires": r.expires, "enqueued": r.enqueued,
         })
 
     def _line(self, r):
@@ -165,6 +169,7 @@ class Requests:
         for r in old:
             del self.by_id[r.id]
             self.store.delete("request", r.id)
+            self.store.delete("popped", r.id)
             for n in range(len(r.answers)):
                 self.store.delete("answer", f"{r.id}/{n + 1}")
 
@@ -182,9 +187,10 @@ class Requests:
             lines = [line for (_, q), line in self.queues.items() if q in queues]
             self._take(lines, limit, found, True)
         now = time.time()
+        at = repr(now)
         for r in found:
             r.pops.append(now)
-            self._save(r)
+            self.store.put("popped", r.id, at)
         self.popped += len(found)
         if found and self.duplicates:
             for r in reversed(found[:self.duplicates]):

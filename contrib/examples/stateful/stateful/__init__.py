@@ -1,0 +1,1 @@
+"""A project with a component whose definitions come from stored state."""
