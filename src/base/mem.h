@@ -57,6 +57,13 @@ char *dg_xstrdup(const char *s) __attribute__((malloc));
 char *dg_xstrndup(const char *s, size_t n) __attribute__((malloc));
 char *dg_xasprintf(const char *fmt, ...) __attribute__((malloc, format(printf, 1, 2)));
 
+/* NULL gives NULL. */
+static inline char *
+dg_dup(const char *s)
+{
+	return s ? dg_xstrdup(s) : NULL;
+}
+
 #define dg_new(type) ((type *)dg_xcalloc(1, sizeof(type)))
 
 #endif

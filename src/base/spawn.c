@@ -16,17 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/mem.h"
 
 #define FDS_MAX 4
 #define HIGH_FD 64 /* above every place that a passed descriptor gets */
-
-int
-dg_pidfd_open(pid_t pid)
-{
-	return (int)syscall(SYS_pidfd_open, pid, 0);
-}
 
 static int
 close_from(unsigned first)
@@ -34,36 +27,16 @@ close_from(unsigned first)
 	return (int)syscall(SYS_close_range, first, ~0u, 0);
 }
 
-const char *
-dg_boot_id(void)
+/* Async-signal-safe. Errors are not: what is written here is good to have. */
+static void
+write_text(const char *path, const char *text)
 {
-	static char id[37];
-	auto_buf b = DG_BUF_INIT;
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-	if (!id[0] && dg_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 4096, &b,
-			      NULL) == 0)
-		snprintf(id, sizeof id, "%.36s", b.p);
-	return id;
-}
-
-unsigned long long
-dg_proc_start_time(pid_t pid)
-{
-	auto_buf b = DG_BUF_INIT;
-	unsigned long long start = 0;
-	char path[64], state = 0, *s;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	if (pid <= 0 || dg_read_file(AT_FDCWD, path, 8192, &b, NULL) < 0)
-		return 0;
-	s = strrchr(b.p, ')'); /* the command in front may hold anything */
-	if (!s || sscanf(s + 1,
-			  " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
-			  "%*d %*d "
-			  "%*d %*d %llu",
-			  &state, &start) != 2)
-		return 0;
-	return state == 'Z' || state == 'X' ? 0 : start;
+	if (fd < 0)
+		return;
+	(void)!write(fd, text, strlen(text));
+	close(fd);
 }
 
 static bool
@@ -111,6 +84,8 @@ child(const struct dg_spawn *s, const char *path, int null, int report)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	umask(022);
+	if (s->cgroup)
+		write_text(s->cgroup, "0");
 	if (s->setsid)
 		setsid();
 	if (s->death_signal && prctl(PR_SET_PDEATHSIG, s->death_signal) < 0)
@@ -144,13 +119,9 @@ child(const struct dg_spawn *s, const char *path, int null, int report)
 	}
 	if (s->oom_score_adj) {
 		char text[16];
-		int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-		int n = snprintf(text, sizeof text, "%d", s->oom_score_adj);
 
-		if (fd >= 0) {
-			(void)!write(fd, text, (size_t)n);
-			close(fd);
-		}
+		snprintf(text, sizeof text, "%d", s->oom_score_adj);
+		write_text("/proc/self/oom_score_adj", text);
 	}
 	if (s->cwd && chdir(s->cwd) < 0)
 		goto fail;

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/proc.h"
 
 struct dg_spawn {
 	const char *file;        /* looked up in PATH of ENV when it has no slash */
@@ -20,11 +21,13 @@ struct dg_spawn {
 	const char *cwd;         /* NULL: as ours */
 	const int *fds;          /* become 3, 4...; at most 4 of them */
 	int nfds;
-	int output;        /* becomes stdout and stderr; -1: inherited */
-	bool setsid;       /* a session of its own */
-	int death_signal;  /* PR_SET_PDEATHSIG, 0: none */
-	int oom_score_adj; /* set when not 0; failure is ignored */
-	bool drop;         /* become uid:gid, without supplementary groups */
+	int output;         /* becomes stdout and stderr; -1: inherited */
+	bool setsid;        /* a session of its own */
+	int death_signal;   /* PR_SET_PDEATHSIG, 0: none */
+	int oom_score_adj;  /* set when not 0; failure is ignored */
+	const char *cgroup; /* a cgroup.procs file to enter, or NULL; failure is ignored
+			     */
+	bool drop;          /* become uid:gid, without supplementary groups */
 	uid_t uid;
 	gid_t gid;
 };
@@ -36,15 +39,5 @@ pid_t dg_spawn(const struct dg_spawn *s, int *ret_pidfd, struct dg_err *e);
 
 /* The program's path as execvpe would find it, or NULL: the caller's to free. */
 char *dg_spawn_find(const char *file, const char *const *env);
-
-/* When the process with this pid was started, in clock ticks since boot; 0: no such
- * process, or a zombie. pid and start time together name a process for good. */
-unsigned long long dg_proc_start_time(pid_t pid);
-
-/* The kernel's id of this boot (36 characters and a NUL). */
-const char *dg_boot_id(void);
-
-/* pidfd_open; -1 with errno. */
-int dg_pidfd_open(pid_t pid);
 
 #endif
