@@ -56,10 +56,11 @@
  *   "ready"       bool: every location of the first workspace has served or failed once
  *
  * DG_STATE_ROLE, key: "ledger:". Counters; "kinds" may be missing.
- *   "requests"    {"recorded", "answered", "delivered": since the start, "pending",
+ *   "requests"    {"recorded", "repeated", "dispatched", "answered", "delivered",
+ *                 "refused": since the start, "pending", "waiting": now,
  *                 "oldest_usec": age of the oldest pending one}
- *   "store"       {"durability": "full" | "none" | ..., "writer_age": microseconds,
- *                 "bytes"}
+ *   "store"       {"durability": "full" | "none" | "broken", "writer_age_usec",
+ *                 "queued", "batches", "writes", "error": text or null}
  *   "kinds"       {kind: {"outcomes": {outcome: count}, "sum": seconds,
  *                 "buckets": {"0.005": count, ..., "+Inf": count}}}, popped to answered,
  *                 counts are cumulative
@@ -72,13 +73,15 @@
  *   "restarts"    how often it was started again
  *   "last_exit"   the last death in words, or null
  *   "pulse_age"   seconds since its last sign of life, or null
+ *   "success_age" seconds since it last did something useful, or null
  *   "text"        what it says about itself
  *
- * COMMAND, status to ledger; args: one JSON object. RESULT code is an HTTP status; its
- * body is plain text when the code is not 200.
- *   "requests"    {"limit": n}; answered by the ledger, oldest first:
- *                 {"count": all, "requests": [{"id", "request_id", "kind", "deployment",
- *                 "location", "state", "popped", "attempt"}, ...]}
+ * COMMAND, status to ledger; args: one JSON object. RESULT code is an HTTP status; when
+ * that is not 200 the body is {"error": text}.
+ *   "requests"    {}; answered by the ledger, oldest first, at most 1,000:
+ *                 {"total": all, "requests": [{"id", "request_id", "kind", "deployment",
+ *                 "location", "state", "popped_usec", "expire_usec", "state_age_usec",
+ *                 "attempt"}, ...]}
  *   "logs"        {"server": id, "lines": n} or {"run": id, "lines": n}; passed on to
  *                 the launcher; the body is text; 404: nobody knows the id
  */
