@@ -23,8 +23,9 @@ struct dg_grpc_timeouts {
 /* GET gives the value of a variable or NULL. What is no number counts as unset. */
 struct dg_grpc_timeouts dg_grpc_timeouts(
 	const char *(*get)(void *arg, const char *name), void *arg);
-#define DG_REFRESH_TIMEOUT 300 /* RefreshComponentState, whatever the environment says   \
-				*/
+#define DG_REFRESH_TIMEOUT                                                               \
+	300 /* RefreshComponentState, whatever the environment says                      \
+	     */
 
 /* request_args in BODY, or -DG_USER when BODY is no request or they are no object. */
 int dg_args(struct dg_str body, struct dg_str *args, struct dg_err *e);
