@@ -7,3 +7,6 @@ noinst_PROGRAMS += %D%/grpc-call
 noinst_PROGRAMS += %D%/yaml-dump
 %C%_yaml_dump_SOURCES = %D%/yaml-dump.c
 %C%_yaml_dump_LDADD = $(LIB_YAML) $(LIB_JSON)
+noinst_PROGRAMS += %D%/dagster-format
+%C%_dagster_format_SOURCES = %D%/dagster-format.c
+%C%_dagster_format_LDADD = $(LIB_DAGSTER)
