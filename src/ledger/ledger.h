@@ -29,8 +29,8 @@ struct dg_peer {
 	int raw[DG_POPS_MAX];
 	uint64_t taken, taken_bytes;   /* since the link's beginning */
 	uint64_t credit, credit_bytes; /* last told */
-	uint64_t recorded; /* all up to here are committed */
-	bool to_tell;	   /* and it has not been told */
+	uint64_t recorded;             /* all up to here are committed */
+	bool to_tell;                  /* and it has not been told */
 };
 
 /* What is done when a write is committed. */
@@ -83,6 +83,17 @@ struct dg_state_row {
 };
 
 #define DG_TROUBLES 25
+#define DG_BUCKETS 12
+#define DG_OUTCOMES 6
+
+struct dg_kind_count {
+	uint64_t count, buckets[DG_BUCKETS];
+	double sum; /* seconds */
+	struct {
+		char name[24];
+		uint64_t count;
+	} outcomes[DG_OUTCOMES];
+};
 
 struct dg_ledger {
 	struct dg_worker *w;
@@ -101,6 +112,7 @@ struct dg_ledger {
 		struct dg_buf error;
 	} troubles[DG_TROUBLES];
 	uint64_t next_trouble;
+	struct dg_kind_count kinds[DG_REQ_COUNT + 1]; /* the last: unknown ones */
 	char agent_id[40], installation[72];
 	struct dg_buf workspace, scope, ttl;
 	uint64_t workspace_wall;
@@ -157,6 +169,8 @@ void dg_mirror_command(struct dg_peer *from, uint64_t id, const struct dg_msg_co
 void dg_mirror_result(struct dg_ledger *l, uint64_t id, const struct dg_msg_result *m);
 void dg_mirror_no_launcher(struct dg_ledger *l);
 void dg_mirror_own(struct dg_ledger *l);
+void dg_mirror_count(
+	struct dg_ledger *l, const struct dg_entry *en, struct dg_str outcome);
 void dg_mirror_clear(struct dg_ledger *l);
 
 #endif

@@ -1,12 +1,14 @@
 /* ledger/mirror.c: what is shown to reporter and status: states, troubles, commands. */
 #include "ledger/ledger.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "json/json.h"
 #include "json/write.h"
+
+#define REQUESTS_SHOWN 1000
 
 static void
 tell(struct dg_ledger *l, const struct dg_msg_state *m)
@@ -116,35 +118,33 @@ dg_mirror_trouble(struct dg_ledger *l, uint64_t wall, struct dg_str error)
 /* Commands. */
 
 static void
-add_text(struct dg_buf *b, const char *key, const char *value)
-{
-	dg_buf_addf(b, ", \"%s\": ", key);
-	dg_json_add_str(b, dg_str(value));
-}
-
-static void
-list_requests(struct dg_ledger *l, struct dg_buf *out)
+list_requests(struct dg_ledger *l, struct dg_str args, struct dg_buf *out)
 {
 	const struct dg_entry *en;
-	dg_usec now = dg_now();
-	size_t n = 0;
+	int64_t limit = REQUESTS_SHOWN, n = 0;
+	struct dg_jw w = dg_jw(out);
 
-	dg_buf_addf(out, "{\"total\": %zu, \"requests\": [", l->book.count);
+	(void)dg_json_member_int(args, "limit", &limit);
+	dg_jw_open_object(&w);
+	dg_jw_kint(&w, "count", (int64_t)l->book.count);
+	dg_jw_key(&w, "requests");
+	dg_jw_open_array(&w);
 	TAILQ_FOREACH (en, &l->book.all, all) {
-		if (n == 1000)
+		if (n++ >= limit)
 			break;
-		dg_buf_addf(out, "%s{\"id\": %" PRIu64, n++ ? ", " : "", en->id);
-		add_text(out, "request_id", en->request_id);
-		add_text(out, "kind", en->api);
-		add_text(out, "deployment", en->deployment);
-		add_text(out, "location", en->location);
-		add_text(out, "state", dg_entry_state_name(en->state));
-		dg_buf_addf(out,
-			", \"popped_usec\": %" PRIu64 ", \"expire_usec\": %" PRIu64
-			", \"state_age_usec\": %" PRIu64 ", \"attempt\": %" PRIu64 "}",
-			en->popped, en->expire, now - en->since, en->attempt);
+		dg_jw_open_object(&w);
+		dg_jw_kint(&w, "id", (int64_t)en->id);
+		dg_jw_kstr(&w, "request_id", en->request_id);
+		dg_jw_kstr(&w, "kind", en->api);
+		dg_jw_kstr(&w, "deployment", en->deployment);
+		dg_jw_kstr(&w, "location", en->location[0] ? en->location : NULL);
+		dg_jw_kstr(&w, "state", dg_entry_state_name(en->state));
+		dg_jw_kdouble(&w, "popped", (double)en->popped / 1e6);
+		dg_jw_kint(&w, "attempt", (int64_t)en->attempt);
+		dg_jw_close_object(&w);
 	}
-	dg_buf_adds(out, "]}");
+	dg_jw_close_array(&w);
+	dg_jw_close_object(&w);
 }
 
 static void
@@ -163,7 +163,7 @@ dg_mirror_command(struct dg_peer *from, uint64_t id, const struct dg_msg_command
 	struct dg_ask *ask;
 
 	if (dg_str_is(m->op, "requests")) {
-		list_requests(l, &out);
+		list_requests(l, m->args, &out);
 		reply(from, id, 200, dg_buf_str(&out));
 		return;
 	}
@@ -171,7 +171,7 @@ dg_mirror_command(struct dg_peer *from, uint64_t id, const struct dg_msg_command
 		if (p->role == DG_ROLE_LAUNCHER && dg_link_open(p->link))
 			launcher = p;
 	if (!launcher) {
-		reply(from, id, 503, DG_STR("{\"error\": \"no launcher is up\"}"));
+		reply(from, id, 503, DG_STR("no launcher is up"));
 		return;
 	}
 	ask = dg_new(struct dg_ask);
@@ -204,13 +204,75 @@ dg_mirror_no_launcher(struct dg_ledger *l)
 
 	while ((ask = TAILQ_FIRST(&l->asks))) {
 		reply(dg_ledger_peer(l, DG_ROLE_STATUS, ""), ask->from_id, 503,
-			DG_STR("{\"error\": \"the launcher ended while it was asked\"}"));
+			DG_STR("the launcher ended while it was asked"));
 		TAILQ_REMOVE(&l->asks, ask, entry);
 		free(ask);
 	}
 }
 
-/* The ledger's own row. */
+/* Latencies, popped to answered, by kind. */
+
+static const double bounds[DG_BUCKETS] = {
+	0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60};
+
+void
+dg_mirror_count(struct dg_ledger *l, const struct dg_entry *en, struct dg_str outcome)
+{
+	struct dg_kind_count *k =
+		&l->kinds[en->kind < DG_REQ_COUNT ? en->kind : DG_REQ_COUNT];
+	int64_t age = dg_wall_usec() - (int64_t)en->popped;
+	double seconds = age > 0 ? (double)age / 1e6 : 0;
+
+	k->sum += seconds;
+	k->count++;
+	for (size_t i = 0; i < DG_BUCKETS; i++)
+		k->buckets[i] += seconds <= bounds[i];
+	for (size_t i = 0; i < DG_OUTCOMES; i++) {
+		if (!k->outcomes[i].name[0])
+			snprintf(k->outcomes[i].name, sizeof k->outcomes[i].name, "%.*s",
+				DG_FMT(outcome));
+		if (dg_str_is(outcome, k->outcomes[i].name)) {
+			k->outcomes[i].count++;
+			break;
+		}
+	}
+}
+
+static void
+add_kinds(const struct dg_ledger *l, struct dg_jw *w)
+{
+	dg_jw_key(w, "kinds");
+	dg_jw_open_object(w);
+	for (size_t i = 0; i <= DG_REQ_COUNT; i++) {
+		const struct dg_kind_count *k = &l->kinds[i];
+		const struct dg_request_row *row =
+			dg_request_row((enum dg_request_kind)i);
+		char bound[32];
+
+		if (!k->count)
+			continue;
+		dg_jw_key(w, row ? row->name : "UNKNOWN");
+		dg_jw_open_object(w);
+		dg_jw_key(w, "outcomes");
+		dg_jw_open_object(w);
+		for (size_t o = 0; o < DG_OUTCOMES && k->outcomes[o].name[0]; o++)
+			dg_jw_kint(w, k->outcomes[o].name, (int64_t)k->outcomes[o].count);
+		dg_jw_close_object(w);
+		dg_jw_kdouble(w, "sum", k->sum);
+		dg_jw_key(w, "buckets");
+		dg_jw_open_object(w);
+		for (size_t b = 0; b < DG_BUCKETS; b++) {
+			snprintf(bound, sizeof bound, "%g", bounds[b]);
+			dg_jw_kint(w, bound, (int64_t)k->buckets[b]);
+		}
+		dg_jw_kint(w, "+Inf", (int64_t)k->count);
+		dg_jw_close_object(w);
+		dg_jw_close_object(w);
+	}
+	dg_jw_close_object(w);
+}
+
+/* The ledger's own row; its keys are in daglet/state.h. */
 void
 dg_mirror_own(struct dg_ledger *l)
 {
@@ -218,32 +280,36 @@ dg_mirror_own(struct dg_ledger *l)
 	const struct dg_entry *oldest = TAILQ_FIRST(&b->all);
 	struct dg_store_health h;
 	auto_buf out = DG_BUF_INIT;
+	struct dg_jw w = dg_jw(&out);
 	struct dg_msg_state m = {.kind = DG_STATE_ROLE, .key = DG_STR("ledger:")};
-	dg_usec now = dg_now();
 
 	dg_store_health(l->store, &h);
-	dg_buf_addf(&out,
-		"{\"requests\": {\"recorded\": %" PRIu64 ", \"repeated\": %" PRIu64
-		", \"dispatched\": %" PRIu64 ", \"answered\": %" PRIu64
-		", \"delivered\": %" PRIu64 ", \"refused\": %" PRIu64
-		", \"pending\": %zu, \"waiting\": %zu, \"oldest_usec\": "
-		"%" PRIu64
-		"}, \"store\": {\"durability\": \"%s\", \"writer_age_usec\": %" PRIu64
-		", \"queued\": %" PRIu64 ", \"batches\": %" PRIu64
-		", \"writes\": %" PRIu64 ", \"error\": ",
-		b->recorded, b->repeated, b->dispatched, b->answered, b->delivered,
-		b->refused, b->count, b->lanes.waiting, oldest ? now - oldest->since : 0,
-		!h.durable ? "none"
-		: h.broken ? "broken"
-			   : "full",
-		h.batch_age, h.queued, h.batches, h.writes);
-	if (h.broken)
-		dg_json_add_str(&out, dg_str(h.error));
-	else
-		dg_buf_adds(&out, "null");
-	dg_buf_adds(&out, "}, \"agent_id\": ");
-	dg_json_add_str(&out, dg_str(l->agent_id));
-	dg_buf_addc(&out, '}');
+	dg_jw_open_object(&w);
+	dg_jw_kstr(&w, "agent_id", l->agent_id);
+	dg_jw_key(&w, "requests");
+	dg_jw_open_object(&w);
+	dg_jw_kint(&w, "recorded", (int64_t)b->recorded);
+	dg_jw_kint(&w, "repeated", (int64_t)b->repeated);
+	dg_jw_kint(&w, "dispatched", (int64_t)b->dispatched);
+	dg_jw_kint(&w, "answered", (int64_t)b->answered);
+	dg_jw_kint(&w, "delivered", (int64_t)b->delivered);
+	dg_jw_kint(&w, "refused", (int64_t)b->refused);
+	dg_jw_kint(&w, "pending", (int64_t)b->count);
+	dg_jw_kint(&w, "waiting", (int64_t)b->lanes.waiting);
+	dg_jw_kint(
+		&w, "oldest_usec", oldest ? dg_wall_usec() - (int64_t)oldest->popped : 0);
+	dg_jw_close_object(&w);
+	dg_jw_key(&w, "store");
+	dg_jw_open_object(&w);
+	dg_jw_kstr(&w, "durability", !h.durable ? "none" : h.broken ? "broken" : "full");
+	dg_jw_kint(&w, "writer_age", (int64_t)h.batch_age);
+	dg_jw_kint(&w, "queued", (int64_t)h.queued);
+	dg_jw_kint(&w, "batches", (int64_t)h.batches);
+	dg_jw_kint(&w, "writes", (int64_t)h.writes);
+	dg_jw_kstr(&w, "error", h.broken ? h.error : NULL);
+	dg_jw_close_object(&w);
+	add_kinds(l, &w);
+	dg_jw_close_object(&w);
 	m.body = DG_BODY_STR(dg_buf_str(&out));
 	set_state(l, DG_ROLE_LEDGER, 0, &m);
 }

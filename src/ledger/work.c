@@ -192,6 +192,7 @@ on_answer(struct dg_peer *p, uint64_t id, struct dg_msg_answer *m)
 		return;
 	}
 	dg_lanes_done(&l->book.lanes, &en->lane);
+	dg_mirror_count(l, en, m->outcome);
 	dg_body_take(&m->response, &en->answer);
 	dg_book_state(en, DG_ENTRY_ANSWERING);
 	en->ticket = dg_store_answer(l->store, id, dg_blob_body(&en->answer));
