@@ -14,16 +14,20 @@
 #include "config/settings.h"
 
 struct dg_config_source {
-	const char *home;	  /* DAGSTER_HOME: holds dagster.yaml, and daglet.yaml if any */
+	const char *home; /* DAGSTER_HOME: holds dagster.yaml, and daglet.yaml if any */
 	const char *dagster_text; /* not NULL: the document itself (ephemeral mode) */
 	const char *dagster_name; /* how errors call it; NULL: the file's path */
-	const char *const *env;	  /* the environment, NULL-terminated */
+	const char *const *env;   /* the environment, NULL-terminated */
+	/* "state_dir=/x": daglet.yaml's keys from the command line, NULL-terminated or
+	 * NULL; they win over the file */
+	const char *const *overrides;
 };
 
 struct dg_config {
 	struct dg_settings *settings;
-	char *backend;		/* "process", ... */
-	struct dg_buf warnings; /* one per line: deprecated keys, keys without meaning here */
+	char *backend; /* "process", ... */
+	struct dg_buf
+		warnings; /* one per line: deprecated keys, keys without meaning here */
 };
 
 /* 0, or -DG_CONFIG with all errors in ERRORS, ready for the terminal. The settings hold,
@@ -32,9 +36,13 @@ struct dg_config {
  *   "backend"            as above
  *   "agent_type"         class of the user_code_launcher, for heartbeats
  *   "organization", "region", "url"   derived or given ("" where there is none)
- *   "raw.dagster_yaml"   the whole document, for the launcher's instance refs (launcher only)
- *   "queues"             list: the agent's queues, NULL = the default queue
- *   "deployments"        list: the full deployments that are configured, may be empty */
+ *   "raw.dagster_yaml"   the whole document, for the launcher's instance refs (launcher
+ * only) "queues"             list: the agent's queues, NULL = the default queue
+ *   "deployments"        list: the full deployments that are configured, may be empty
+ * "dagster_cloud_api.url" is always there, "isolated_agents.enabled" is true for the old
+ * agent_replicas too, "daglet.state_dir" is absolute. With daglet.token_file the token
+ * comes from there, and the raw document says {env: DAGSTER_CLOUD_AGENT_TOKEN} in its
+ * place. */
 int dg_config_load(const struct dg_config_source *src, struct dg_config **ret,
 	struct dg_buf *errors);
 void dg_config_free(struct dg_config *c);
@@ -46,10 +54,15 @@ void dg_config_freep(struct dg_config **c);
 struct dg_config_flags {
 	const char *token, *deployment, *label, *config, *launcher, *launcher_config;
 };
-int dg_config_ephemeral(const struct dg_config_flags *f, struct dg_buf *ret_text,
-	struct dg_err *e);
+int dg_config_ephemeral(
+	const struct dg_config_flags *f, struct dg_buf *ret_text, struct dg_err *e);
 
 /* daglet.yaml with every key, its default and its help line. */
 void dg_config_sample(struct dg_buf *out);
+
+/* For the documentation, a line per key (key, type, default, what a change takes, help)
+ * or variable (name, default, help), with tabs between the columns. */
+void dg_config_list(struct dg_buf *out);
+void dg_config_list_env(struct dg_buf *out);
 
 #endif

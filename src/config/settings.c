@@ -149,6 +149,15 @@ dg_settings_name(const struct dg_settings *s, const char *key, size_t i)
 	return t && i < t->n ? t->entries[i].name : NULL;
 }
 
+const char *
+dg_settings_key(const struct dg_settings *s, size_t i)
+{
+	DG_MAP_EACH(&s->by_key, slot)
+	if (i-- == 0)
+		return slot->key;
+	return NULL;
+}
+
 static struct setting *
 get(struct dg_settings *s, unsigned mask, const char *key)
 {
@@ -171,6 +180,12 @@ dg_settings_set(struct dg_settings *s, unsigned mask, const char *key, const cha
 
 	wipe(t->value);
 	t->value = copy;
+}
+
+void
+dg_settings_list(struct dg_settings *s, unsigned mask, const char *key)
+{
+	get(s, mask, key)->list = true;
 }
 
 void

@@ -38,10 +38,15 @@ size_t dg_settings_count(const struct dg_settings *s, const char *key);
 const char *dg_settings_item(const struct dg_settings *s, const char *key, size_t i);
 const char *dg_settings_name(const struct dg_settings *s, const char *key, size_t i);
 
+/* The I-th key, in the order of their setting; NULL behind the last. */
+const char *dg_settings_key(const struct dg_settings *s, size_t i);
+
 /* MASK: DG_ROLE_BIT of those who may have the value. Set replaces; add appends an entry.
  */
 void dg_settings_set(
 	struct dg_settings *s, unsigned mask, const char *key, const char *value);
+/* KEY is a list or map, empty until something is added. */
+void dg_settings_list(struct dg_settings *s, unsigned mask, const char *key);
 void dg_settings_add(struct dg_settings *s, unsigned mask, const char *key,
 	const char *name, const char *value);
 

@@ -201,6 +201,15 @@ dg_yaml_int(struct dg_yaml *y, int64_t v)
 }
 
 struct dg_yaml_node *
+dg_yaml_float(struct dg_yaml *y, double v)
+{
+	struct dg_yaml_node *n = made(y, DG_YAML_FLOAT);
+
+	n->f = v;
+	return n;
+}
+
+struct dg_yaml_node *
 dg_yaml_str(struct dg_yaml *y, struct dg_str v)
 {
 	struct dg_yaml_node *n = made(y, DG_YAML_STR);

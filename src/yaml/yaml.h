@@ -1,11 +1,11 @@
 /* yaml/yaml.h: YAML 1.1 as PyYAML's SafeLoader reads it and as its yaml.dump writes it.
  *
  * The reader gives a tree with the place of every key and value, for the configuration.
- * It stands on libyaml's events; the meaning of plain scalars (yes/no, 010, 1:30, 1e5 is a
- * string), tags, merge keys, duplicate keys and aliases is PyYAML's. What PyYAML takes and
- * this reader refuses, because no configuration can use it: a value that contains itself,
- * an escaped lone surrogate, a colon right before a closing bracket ("[a:]"), directives
- * other than %YAML and %TAG, and what exceeds the limits below.
+ * It stands on libyaml's events; the meaning of plain scalars (yes/no, 010, 1:30, 1e5 is
+ * a string), tags, merge keys, duplicate keys and aliases is PyYAML's. What PyYAML takes
+ * and this reader refuses, because no configuration can use it: a value that contains
+ * itself, an escaped lone surrogate, a colon right before a closing bracket ("[a:]"),
+ * directives other than %YAML and %TAG, and what exceeds the limits below.
  *
  * The writer gives the bytes that yaml.dump() gives for the same tree with its default
  * settings (block style, sorted keys, 80 columns, anchors for shared collections),
@@ -101,6 +101,7 @@ bool dg_yaml_is(const struct dg_yaml_node *node, const char *text);
 struct dg_yaml_node *dg_yaml_null(struct dg_yaml *y);
 struct dg_yaml_node *dg_yaml_bool(struct dg_yaml *y, bool v);
 struct dg_yaml_node *dg_yaml_int(struct dg_yaml *y, int64_t v);
+struct dg_yaml_node *dg_yaml_float(struct dg_yaml *y, double v);
 struct dg_yaml_node *dg_yaml_str(struct dg_yaml *y, struct dg_str v);
 struct dg_yaml_node *dg_yaml_map(struct dg_yaml *y);
 struct dg_yaml_node *dg_yaml_seq(struct dg_yaml *y);

@@ -10,3 +10,6 @@ noinst_PROGRAMS += %D%/yaml-dump
 noinst_PROGRAMS += %D%/dagster-format
 %C%_dagster_format_SOURCES = %D%/dagster-format.c
 %C%_dagster_format_LDADD = $(LIB_DAGSTER)
+noinst_PROGRAMS += %D%/config-check
+%C%_config_check_SOURCES = %D%/config-check.c
+%C%_config_check_LDADD = $(LIB_CONFIG)
