@@ -1,71 +1,67 @@
 /* poller/pace.c: see pace.h. */
 #include "poller/pace.h"
 
-#include "daglet/limits.h"
-
 void
-dg_pace_init(struct dg_pace *p, dg_usec interval, dg_usec now)
+dg_pace_init(struct dg_pace *p, dg_usec idle, unsigned max)
 {
-	*p = (struct dg_pace){.interval = interval, .target = 1, .next = now};
+	*p = (struct dg_pace){.idle = idle, .max = max, .window = 1};
 }
 
-bool
+unsigned
 dg_pace_may(const struct dg_pace *p, dg_usec now)
 {
-	return p->in_flight < p->target && now >= p->next;
+	return now >= p->next && p->in_flight < p->window ? p->window - p->in_flight : 0;
+}
+
+dg_usec
+dg_pace_next(const struct dg_pace *p)
+{
+	return p->in_flight < p->window ? p->next : DG_USEC_NEVER;
 }
 
 void
-dg_pace_started(struct dg_pace *p, dg_usec now)
+dg_pace_began(struct dg_pace *p)
 {
 	p->in_flight++;
-	p->last_start = now;
 }
 
-void
-dg_pace_popped(struct dg_pace *p, size_t count, dg_usec now)
+static dg_usec
+trouble_interval(const struct dg_pace *p, uint32_t random)
 {
-	bool awake = p->last_work && now - p->last_work < DG_PACE_AWAKE;
-	dg_usec wait;
+	dg_usec least = p->idle > 100 * DG_MSEC ? p->idle : 100 * DG_MSEC, wait = least;
 
-	p->in_flight--;
-	p->failures = 0;
-	if (count >= DG_POP_FULL) {
-		p->target = p->target * 2 < DG_POPS_MAX ? p->target * 2 : DG_POPS_MAX;
-	} else if (count) {
-		p->target = p->target > 2 ? p->target / 2 : 1;
-	} else {
-		p->target = 1;
-	}
-	if (count) {
-		p->last_work = now;
-		p->next = now;
-		return;
-	}
-	if (p->in_flight) { /* the others tell more */
-		p->next = now;
-		return;
-	}
-	/* The interval runs from the answer, as the Python agent's sleep does. */
-	wait = awake && p->interval > DG_PACE_FAST ? DG_PACE_FAST : p->interval;
-	p->next = now + wait;
-}
-
-void
-dg_pace_failed(struct dg_pace *p, dg_usec asked, uint32_t random, dg_usec now)
-{
-	dg_usec wait = p->interval;
-
-	p->in_flight--;
-	p->target = 1;
-	for (unsigned i = 0; i < p->failures && wait < DG_PACE_TROUBLE; i++)
+	for (unsigned i = 1; i < p->troubles && wait < DG_PACE_TROUBLE_MAX; i++)
 		wait *= 2;
-	if (wait > DG_PACE_TROUBLE)
-		wait = DG_PACE_TROUBLE;
-	p->failures++;
-	/* Half of it is certain, so that nobody hammers; the other half is jitter. */
-	wait = wait / 2 + wait / 2 * (random & 0xffff) / 0xffff;
-	if (asked > wait)
-		wait = asked;
+	if (wait > DG_PACE_TROUBLE_MAX)
+		wait = DG_PACE_TROUBLE_MAX > least ? DG_PACE_TROUBLE_MAX : least;
+	/* between three quarters and all of it, but never less than the interval */
+	wait -= wait / 4 * (random >> 16) / 65536;
+	return wait < p->idle ? p->idle : wait;
+}
+
+void
+dg_pace_ended(struct dg_pace *p, dg_usec now, enum dg_pace_end how, dg_usec asked,
+	uint32_t random)
+{
+	dg_usec wait = 0;
+
+	p->in_flight--;
+	if (how == DG_PACE_TROUBLE) {
+		p->troubles++;
+		p->window = 1;
+		wait = asked ? asked : trouble_interval(p, random);
+		if (now + wait > p->next)
+			p->next = now + wait;
+		return;
+	}
+	p->troubles = 0;
+	if (how == DG_PACE_FULL)
+		p->window = p->window * 2 < p->max ? p->window * 2 : p->max;
+	else
+		p->window = 1;
+	if (how == DG_PACE_EMPTY)
+		wait = now < p->warm && DG_PACE_QUICK < p->idle ? DG_PACE_QUICK : p->idle;
+	else
+		p->warm = now + DG_PACE_WARM;
 	p->next = now + wait;
 }

@@ -1,42 +1,48 @@
 /* poller/pace.h: when the next pop goes out, and how many at once. Pure.
  *
- * Idle: one pop per configured interval, as the Python agent. After a pop that brought
- * something the next follows at once; for a short while after work came, empty pops
- * follow each other faster than the interval. While pops come back full, several are in
- * flight. Trouble: ever longer waits, with jitter, up to a few seconds, or as long as
- * asked for.
+ * Idle, a pop begins the configured interval after the end of the one before, as in the
+ * Python agent. A pop that brought something is followed at once; for a while after work
+ * came the interval is short. While pops come back full, several are in flight. After
+ * trouble the interval grows, and what the control plane asks for is kept.
  */
 #ifndef DG_POLLER_PACE_H
 #define DG_POLLER_PACE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/time.h"
 
-struct dg_pace {
-	dg_usec interval;
-	unsigned target; /* pops that may be in flight */
-	unsigned in_flight;
-	dg_usec last_work;  /* when a pop last brought something; 0: never */
-	dg_usec next;       /* no pop before */
-	dg_usec last_start; /* of the newest pop */
-	unsigned failures;  /* in a row */
+/* The short interval, and for how long after work it applies: at a steady five requests a
+ * second half of them are popped within 30 ms. */
+#define DG_PACE_QUICK (50 * DG_MSEC)
+#define DG_PACE_WARM (2 * DG_SEC)
+/* The longest interval after trouble: this is how late we notice that it is over. */
+#define DG_PACE_TROUBLE_MAX (5 * DG_SEC)
+
+enum dg_pace_end {
+	DG_PACE_EMPTY,
+	DG_PACE_SOME,
+	DG_PACE_FULL,
+	DG_PACE_TROUBLE, /* no answer, or a refusal */
 };
 
-#define DG_PACE_AWAKE (1500 * DG_MSEC) /* how long polling stays fast after work */
-#define DG_PACE_FAST (60 * DG_MSEC)    /* its interval then */
-#define DG_PACE_TROUBLE (5 * DG_SEC)   /* the longest wait of our own after trouble */
+struct dg_pace {
+	dg_usec idle; /* configured interval */
+	unsigned max, window, in_flight, troubles;
+	dg_usec next; /* not before; for the first of several */
+	dg_usec warm; /* until then the interval is short */
+};
 
-void dg_pace_init(struct dg_pace *p, dg_usec interval, dg_usec now);
-/* May one more pop start now? */
-bool dg_pace_may(const struct dg_pace *p, dg_usec now);
-void dg_pace_started(struct dg_pace *p, dg_usec now);
-/* It came back with COUNT requests. */
-void dg_pace_popped(struct dg_pace *p, size_t count, dg_usec now);
-/* It did not. ASKED: how long the control plane wants us to wait, or 0. RANDOM: jitter.
- */
-void dg_pace_failed(struct dg_pace *p, dg_usec asked, uint32_t random, dg_usec now);
+void dg_pace_init(struct dg_pace *p, dg_usec idle, unsigned max);
+/* How many pops may begin at NOW; 0: see dg_pace_next. */
+unsigned dg_pace_may(const struct dg_pace *p, dg_usec now);
+/* When there will be something to do; DG_USEC_NEVER: when a pop ends. */
+dg_usec dg_pace_next(const struct dg_pace *p);
+void dg_pace_began(struct dg_pace *p);
+/* A pop ended. ASKED: wait that the control plane named, or 0; RANDOM spreads agents
+ * after trouble. */
+void dg_pace_ended(struct dg_pace *p, dg_usec now, enum dg_pace_end how, dg_usec asked,
+	uint32_t random);
 
 #endif

@@ -1,30 +1,46 @@
-/* poller/poller.h: the role that asks: one instance per queue pops, one asks for the
- * workspace. Shared by the files of this room only. */
+/* poller/poller.h: the role that asks the control plane for work.
+ *
+ * An instance per agent queue ("queue" for the default one, "queue/NAME") pops requests;
+ * the instance "workspace" asks which deployments and locations there are. What comes is
+ * handed to the ledger before anything else is done with it: bytes of a pop go into a
+ * memfd that the ledger holds already, and each request is passed on as soon as it is
+ * whole. A pop in flight is never cancelled. It launches nothing and writes no files.
+ */
 #ifndef DG_POLLER_POLLER_H
 #define DG_POLLER_POLLER_H
 
 #include "cloud/api.h"
 #include "worker/worker.h"
 
-#define DG_POLLER_WORKSPACE "workspace"
+struct dg_poller;
 
-/* Each instance is one of these. */
-struct dg_poller_ops {
-	int (*setup)(struct dg_worker *w, struct dg_err *e);
-	void (*linked)(struct dg_worker *w);
+/* What the two kinds of instance do at the events of a worker. */
+struct dg_poller_kind {
+	int (*setup)(struct dg_poller *p, struct dg_err *e);
+	void (*linked)(struct dg_poller *p);
 	void (*message)(
-		struct dg_worker *w, enum dg_msg_type type, uint64_t id, void *payload);
-	void (*quiesce)(struct dg_worker *w);
-	void (*teardown)(struct dg_worker *w);
+		struct dg_poller *p, enum dg_msg_type type, uint64_t id, void *payload);
+	void (*quiesce)(struct dg_poller *p);
+	void (*teardown)(struct dg_poller *p);
 };
 
-extern const struct dg_poller_ops dg_pops_ops, dg_workspace_ops;
+extern const struct dg_poller_kind dg_poller_queue, dg_poller_workspace;
 
-/* The names of a message's lines as a JSON array of strings. */
-void dg_poller_names_json(struct dg_str lines, struct dg_buf *out);
-/* The agent's queues as JSON ("[\"gpu\", null]"); ONLY: this instance's one. */
-void dg_poller_queues_json(const struct dg_settings *s, struct dg_buf *out);
-/* Something that belongs into the next heartbeat's errors. */
-void dg_poller_trouble(struct dg_worker *w, const char *what, const char *text);
+struct dg_poller {
+	struct dg_worker *worker;
+	const struct dg_poller_kind *kind;
+	struct dg_cloud *cloud;
+	struct dg_cloud_channel *channel;
+	bool failing; /* the last call failed: say so once */
+	void *data;   /* the kind's own */
+};
+
+/* A call failed, or works again: logged at the change, and told to the ledger for the
+ * heartbeat's errors when TELL is set. WHAT names the call. */
+void dg_poller_failed(struct dg_poller *p, const char *what,
+	const struct dg_cloud_result *r, bool tell);
+void dg_poller_worked(struct dg_poller *p, const char *what);
+/* The agent's queues as a JSON array: a name, or null for the default queue. */
+void dg_poller_queues(const struct dg_settings *s, struct dg_buf *out);
 
 #endif

@@ -1,387 +1,352 @@
-/* poller/workspace.c: the instance that asks which deployments and locations there are.
+/* poller/workspace.c: which deployments and locations there are.
  *
- * At its start it checks that the configured deployments exist (an answer that says no is
- * a configuration error; no answer is waited for). Then it asks every five seconds, with
- * the whole list of queues, and passes on what has changed. A failed poll changes
- * nothing.
- */
+ * At the start the configured deployments are checked (a name that the control plane does
+ * not know is fatal, but only if it says so), or the only one is asked for. Then the
+ * workspace is queried every five seconds with the whole list of queues, and handed to
+ * the ledger where it differs from the one before. A failed query changes nothing. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/backoff.h"
-#include "base/map.h"
 #include "base/mem.h"
+#include "base/rand.h"
 #include "cloud/documents.h"
 #include "log/log.h"
+#include "poller/names.h"
 #include "poller/poller.h"
 #include "json/json.h"
 #include "json/write.h"
 
-#define POLL_EVERY (5 * DG_SEC)
-#define SOONEST (200 * DG_MSEC)
-#define TROUBLE_MAX (10 * DG_SEC)
+#define EVERY (5 * DG_SEC)
+/* A deployment that a request woke is asked for soon. */
+#define SOON (250 * DG_MSEC)
+/* While the start's questions are not answered. */
+#define START_RETRY (2 * DG_SEC)
 
-enum step { STEP_ADOPT, STEP_CHECK, STEP_POLL };
+static const char nothing[] = "{\"data\": {\"deployments\": []}}";
 
 struct workspace {
-	struct dg_worker *w;
-	struct dg_cloud *cloud;
-	struct dg_cloud_channel *channel;
-	sd_event_source *timer;
-	struct dg_backoff trouble;
-	enum step step;
-	struct dg_cloud_call *call;
-	bool again; /* asked for while a poll was under way */
-	dg_usec last_start;
-	struct dg_map names; /* configured deployments, or the one adopted */
-	struct dg_buf ttl;   /* further ones, one per line */
+	struct dg_poller *p;
+	enum { ASK_NAME, CHECK_NAMES, WATCH } stage;
+	struct dg_names deployments; /* configured, or asked for */
+	struct dg_names ttl;         /* of requests that wait */
+	bool branch, serverless;
 	struct dg_buf queues, variables;
-	struct dg_buf answer, scope; /* the last ones */
-	uint64_t answer_wall;
-	bool failing;
+	bool asking, ending;
+	dg_usec asked; /* when the last query began */
+	sd_event_source *timer;
+	struct dg_buf scope; /* as last told */
+	struct dg_buf body;  /* the answer as last told */
+	bool known;
 };
+
+static void
+next_in(struct workspace *ws, dg_usec wait)
+{
+	dg_usec now = dg_now();
+
+	if (ws->asking || ws->p->worker->quiescing)
+		return;
+	sd_event_source_set_time(ws->timer, now + wait);
+	sd_event_source_set_enabled(ws->timer, SD_EVENT_ONESHOT);
+}
+
+/* WORKSPACE or UNCHANGED, and SCOPE before it where it changed. */
+static void
+tell(struct workspace *ws, struct dg_str body, bool again)
+{
+	uint64_t wall = (uint64_t)dg_wall_usec();
+	struct dg_msg_workspace m = {.wall = wall, .body = DG_BODY_STR(body)};
+	struct dg_msg_unchanged same = {.wall = wall};
+	struct dg_names full = DG_NAMES_INIT;
+	auto_buf scope = DG_BUF_INIT;
+
+	dg_names_of_answer(&full, body, true);
+	dg_names_lines(&full, &scope);
+	dg_names_clear(&full);
+	if (again || !dg_str_eq(dg_buf_str(&scope), dg_buf_str(&ws->scope))) {
+		struct dg_msg_scope names = {DG_BODY_STR(dg_buf_str(&scope))};
+
+		dg_worker_send(ws->p->worker, DG_MSG_SCOPE, 0, &names);
+		dg_buf_reset(&ws->scope);
+		dg_buf_addstr(&ws->scope, dg_buf_str(&scope));
+	}
+	if (!again && ws->known && dg_str_eq(body, dg_buf_str(&ws->body))) {
+		dg_worker_send(ws->p->worker, DG_MSG_UNCHANGED, 0, &same);
+		return;
+	}
+	dg_worker_send(ws->p->worker, DG_MSG_WORKSPACE, 0, &m);
+	if (!again) {
+		dg_buf_reset(&ws->body);
+		dg_buf_addstr(&ws->body, body);
+	}
+	ws->known = true;
+}
+
+/* A refusal of the start's questions: the answer decides, silence does not. */
+static void
+fatal(struct workspace *ws, const char *text)
+{
+	dg_log(LOG_CRIT, "%s", text);
+	dg_worker_say(ws->p->worker, "%s", text);
+	ws->ending = true;
+	dg_worker_exit(ws->p->worker, DG_EXIT_CONFIG);
+}
+
+static bool
+on_name(struct workspace *ws, struct dg_str body)
+{
+	struct dg_str name;
+	auto_free char *s = NULL;
+
+	if (!dg_json_path(
+		    body, &name, "data", "deploymentInfo", "deploymentName", NULL) ||
+		!(s = dg_json_dup(name)) || !*s) {
+		fatal(ws,
+			"no deployment is configured, and the control plane names none; "
+			"set dagster_cloud_api.deployment");
+		return false;
+	}
+	dg_names_add(&ws->deployments, dg_str(s));
+	return true;
+}
+
+static bool
+on_names(struct workspace *ws, struct dg_str body)
+{
+	struct dg_names there = DG_NAMES_INIT;
+	auto_buf missing = DG_BUF_INIT;
+	size_t n = 0;
+
+	if (!dg_names_of_answer(&there, body, false)) {
+		dg_names_clear(&there);
+		return false;
+	}
+	for (size_t i = 0; i < ws->deployments.n; i++)
+		if (!dg_names_has(&there, dg_str(ws->deployments.v[i])))
+			dg_buf_addf(
+				&missing, "%s%s", n++ ? ", " : "", ws->deployments.v[i]);
+	dg_names_clear(&there);
+	if (n) {
+		auto_free char *text = dg_xasprintf(
+			"Agent is configured to serve an invalid deployment%s %s. Check "
+			"your "
+			"agent configuration to make sure it is serving the correct "
+			"deployment.",
+			n > 1 ? "s" : "", missing.p);
+
+		fatal(ws, text);
+		return false;
+	}
+	return true;
+}
+
+static void
+say_what_is_served(const struct workspace *ws)
+{
+	auto_buf names = DG_BUF_INIT;
+
+	dg_names_json(&ws->deployments, &names);
+	dg_log(LOG_INFO, "Agent is serving: deployments%s queues%s%s", names.p,
+		ws->queues.p, ws->branch ? " and branch deployments" : "");
+}
 
 static void ask(struct workspace *ws);
 
 static void
-later(struct workspace *ws, dg_usec wait)
+on_answer(struct dg_cloud_result *r, void *arg)
 {
-	sd_event_source_set_time(ws->timer, dg_now() + wait);
-	sd_event_source_set_enabled(ws->timer, SD_EVENT_ONESHOT);
-}
-
-static void
-add_name(struct workspace *ws, struct dg_str name)
-{
-	static int there;
-
-	if (name.n)
-		dg_map_put(&ws->names, name, &there);
-}
-
-/* Configured names, then those of TTL deployments that are not among them. */
-static void
-names_json(struct workspace *ws, bool with_ttl, struct dg_buf *out)
-{
-	auto_buf lines = DG_BUF_INIT;
-	struct dg_str left = dg_buf_str(&ws->ttl);
-
-	DG_MAP_EACH(&ws->names, s)
-	{
-		dg_buf_add(&lines, s->key, s->n);
-		dg_buf_addc(&lines, '\n');
-	}
-	while (with_ttl && left.n) {
-		size_t n = 0;
-
-		while (n < left.n && left.p[n] != '\n')
-			n++;
-		if (!dg_map_get(&ws->names, dg_strn(left.p, n))) {
-			dg_buf_add(&lines, left.p, n);
-			dg_buf_addc(&lines, '\n');
-		}
-		n += n < left.n;
-		left.p += n;
-		left.n -= n;
-	}
-	dg_poller_names_json(dg_buf_str(&lines), out);
-}
-
-static void
-pass_on(struct workspace *ws)
-{
-	struct dg_msg_workspace m = {
-		ws->answer_wall, DG_BODY_STR(dg_buf_str(&ws->answer))};
-
-	dg_worker_send(ws->w, DG_MSG_SCOPE, 0,
-		&(struct dg_msg_scope){DG_BODY_STR(dg_buf_str(&ws->scope))});
-	dg_worker_send(ws->w, DG_MSG_WORKSPACE, 0, &m);
-}
-
-/* The answer to the poll. */
-static void
-on_workspace(struct workspace *ws, struct dg_buf *body)
-{
-	struct dg_str deployments, one;
-	struct dg_json_iter it;
-	auto_buf scope = DG_BUF_INIT;
-	bool same;
-
-	ws->answer_wall = (uint64_t)dg_wall_usec();
-	if (!dg_json_path(dg_buf_str(body), &deployments, "data", "deployments", NULL) ||
-		dg_json_type(deployments) != DG_JSON_ARRAY) {
-		dg_log(LOG_ERR, "the control plane's answer has no list of deployments");
-		return;
-	}
-	it = dg_json_iter(deployments);
-	while (dg_json_next_item(&it, &one)) {
-		auto_free char *name = dg_json_member_dup(one, "deploymentName");
-		bool branch = false;
-
-		(void)dg_json_member_bool(one, "isBranchDeployment", &branch);
-		if (name && !branch)
-			dg_buf_addf(&scope, "%s\n", name);
-	}
-	same = dg_str_eq(dg_buf_str(body), dg_buf_str(&ws->answer));
-	if (same) {
-		dg_worker_send(ws->w, DG_MSG_UNCHANGED, 0,
-			&(struct dg_msg_unchanged){ws->answer_wall});
-		return;
-	}
-	dg_buf_clear(&ws->answer);
-	ws->answer = *body;
-	*body = DG_BUF_INIT;
-	dg_buf_clear(&ws->scope);
-	ws->scope = scope;
-	scope = DG_BUF_INIT;
-	pass_on(ws);
-}
-
-/* No deployment is configured: the token belongs to one. */
-static void
-on_adopt(struct workspace *ws, struct dg_str body)
-{
-	auto_buf name = DG_BUF_INIT;
-	struct dg_str v;
-
-	if (!dg_json_path(body, &v, "data", "deploymentInfo", "deploymentName", NULL) ||
-		!dg_json_decode(v, &name) || !name.n) {
-		dg_log(LOG_ERR, "the control plane names no deployment for this token");
-		return;
-	}
-	add_name(ws, dg_buf_str(&name));
-	dg_log(LOG_NOTICE, "agent is serving: %s", name.p);
-	ws->step = STEP_POLL;
-}
-
-/* Every configured name must be among the answer's. */
-static void
-on_check(struct workspace *ws, struct dg_str body)
-{
-	struct dg_map there = DG_MAP_INIT;
-	auto_buf missing = DG_BUF_INIT;
-	auto_buf all = DG_BUF_INIT;
-	struct dg_str list, one;
-	struct dg_json_iter it;
-
-	if (!dg_json_path(body, &list, "data", "deployments", NULL)) {
-		dg_log(LOG_ERR, "the control plane's answer has no list of deployments");
-		return;
-	}
-	it = dg_json_iter(list);
-	while (dg_json_next_item(&it, &one)) {
-		auto_free char *name = dg_json_member_dup(one, "deploymentName");
-
-		if (name)
-			dg_map_put(&there, dg_str(name), &there);
-	}
-	DG_MAP_EACH(&ws->names, s)
-	{
-		struct dg_str name = dg_strn(s->key, s->n);
-		struct dg_buf *to = dg_map_get(&there, name) ? &all : &missing;
-
-		dg_buf_addf(to, "%s%.*s", to->n ? ", " : "", DG_FMT(name));
-	}
-	dg_map_clear(&there);
-	if (missing.n) {
-		dg_log(LOG_ERR,
-			"Agent is configured to serve an invalid deployment(s) %s. Check "
-			"your "
-			"agent configuration to make sure it is serving the correct "
-			"deployment.",
-			missing.p);
-		dg_worker_exit(ws->w, DG_EXIT_CONFIG);
-		return;
-	}
-	dg_log(LOG_NOTICE, "agent is serving: %s", dg_buf_str(&all).p);
-	ws->step = STEP_POLL;
-}
-
-static void
-on_done(struct dg_cloud_result *r, void *arg)
-{
+	static const char *const what[] = {"asking for the deployment",
+		"checking the deployments", "workspace query"};
 	struct workspace *ws = arg;
-	enum step before = ws->step;
-	dg_usec wait;
+	struct dg_str body = dg_json_trim(dg_buf_str(&r->body));
+	struct dg_names probe = DG_NAMES_INIT;
+	bool ok;
 
-	ws->call = NULL;
-	if (ws->w->quiescing) {
-		dg_worker_done(ws->w);
+	ws->asking = false;
+	if (ws->p->worker->quiescing) {
+		dg_worker_done(ws->p->worker);
 		return;
 	}
 	if (r->cls) {
-		wait = dg_backoff_fail(&ws->trouble);
-		if (!ws->failing)
-			dg_log(LOG_WARNING, "cannot ask for the workspace: %s", r->text);
-		ws->failing = true;
-		dg_worker_say(ws->w, "no answer: %.200s", r->text);
-		later(ws, r->wait > wait ? r->wait : wait);
+		if (ws->stage == ASK_NAME && r->outcome == DG_OUTCOME_ERRORS) {
+			fatal(ws, r->text);
+			return;
+		}
+		dg_poller_failed(ws->p, what[ws->stage], r, false);
+		next_in(ws, r->wait ? r->wait
+			    : ws->stage == WATCH
+				    ? EVERY
+				    : START_RETRY / 2 + dg_random_below(START_RETRY));
 		return;
 	}
-	if (ws->failing)
-		dg_log(LOG_NOTICE, "the control plane answers again");
-	ws->failing = false;
-	dg_backoff_reset(&ws->trouble);
-	dg_worker_success(ws->w);
-	dg_worker_say(ws->w, "the control plane answers");
-	if (ws->step == STEP_ADOPT)
-		on_adopt(ws, dg_buf_str(&r->body));
-	else if (ws->step == STEP_CHECK)
-		on_check(ws, dg_buf_str(&r->body));
-	else
-		on_workspace(ws, &r->body);
-	later(ws, ws->step != before ? 0 : ws->again ? SOONEST : POLL_EVERY);
-	ws->again = false;
+	if (ws->stage == WATCH) {
+		ok = dg_names_of_answer(&probe, body, false);
+		dg_names_clear(&probe);
+		if (ok)
+			tell(ws, body, false);
+	} else {
+		ok = ws->stage == ASK_NAME ? on_name(ws, body) : on_names(ws, body);
+	}
+	if (ws->ending)
+		return;
+	if (!ok) {
+		struct dg_cloud_result odd = {.text = "the answer has no such list"};
+
+		dg_poller_failed(ws->p, what[ws->stage], &odd, false);
+		next_in(ws, EVERY);
+		return;
+	}
+	dg_poller_worked(ws->p, what[ws->stage]);
+	if (ws->stage != WATCH) {
+		ws->stage = WATCH;
+		say_what_is_served(ws);
+		ask(ws);
+		return;
+	}
+	next_in(ws, ws->asked + EVERY > dg_now() ? ws->asked + EVERY - dg_now() : 0);
+}
+
+static void
+compose(struct workspace *ws)
+{
+	struct dg_names all = DG_NAMES_INIT;
+	struct dg_jw w;
+
+	for (size_t i = 0; i < ws->deployments.n; i++)
+		dg_names_add(&all, dg_str(ws->deployments.v[i]));
+	for (size_t i = 0; ws->stage == WATCH && i < ws->ttl.n; i++)
+		dg_names_add(&all, dg_str(ws->ttl.v[i]));
+	dg_buf_reset(&ws->variables);
+	w = dg_jw(&ws->variables);
+	dg_jw_open_object(&w);
+	if (ws->stage != ASK_NAME) {
+		dg_jw_key(&w, "deploymentNames");
+		dg_jw_place(&w);
+		dg_names_json(&all, &ws->variables);
+	}
+	if (ws->stage == WATCH) {
+		dg_jw_kbool(&w, "includeAllServerlessDeployments", ws->serverless);
+		dg_jw_kraw(&w, "agentQueues", dg_buf_str(&ws->queues));
+	}
+	dg_jw_close_object(&w);
+	dg_names_clear(&all);
 }
 
 static void
 ask(struct workspace *ws)
 {
-	struct dg_cloud_spec spec = {
-		.how = DG_CALL_GRAPHQL,
-		.scope = DG_SCOPE_ORGANIZATION,
-		.body_n = 1,
-		.policy = DG_RETRY_NONE, /* the next poll is the next try */
-		.idempotent = true,
-		.done = on_done,
-		.arg = ws,
-	};
+	static const char *const documents[] = {
+		dg_doc_deployment_info, dg_doc_deployments, dg_doc_workspace};
+	struct dg_cloud_spec spec = {.how = DG_CALL_GRAPHQL,
+		.scope = ws->stage == ASK_NAME ? DG_SCOPE_DEPLOYMENT
+					       : DG_SCOPE_ORGANIZATION,
+		.document = documents[ws->stage],
+		.policy = DG_RETRY_NONE,
+		.done = on_answer,
+		.arg = ws};
 
-	if (ws->call || ws->w->quiescing)
+	ws->asked = dg_now();
+	if (ws->stage == WATCH && !ws->deployments.n && !ws->ttl.n && !ws->serverless) {
+		tell(ws, dg_str(nothing), false);
+		dg_poller_worked(ws->p, "workspace query");
+		next_in(ws, EVERY);
 		return;
-	dg_buf_reset(&ws->variables);
-	switch (ws->step) {
-	case STEP_ADOPT:
-		spec.scope = DG_SCOPE_DEPLOYMENT;
-		spec.document = dg_doc_deployment_info;
-		dg_buf_adds(&ws->variables, "{}");
-		break;
-	case STEP_CHECK:
-		spec.document = dg_doc_deployments;
-		dg_buf_adds(&ws->variables, "{\"deploymentNames\": ");
-		names_json(ws, false, &ws->variables);
-		dg_buf_adds(&ws->variables, "}");
-		break;
-	case STEP_POLL:
-		if (!dg_map_count(&ws->names) && !ws->ttl.n) {
-			auto_buf empty = DG_BUF_INIT;
-
-			/* A branch agent without work: nothing is wanted, nobody is
-			 * asked. */
-			dg_buf_adds(&empty, "{\"data\": {\"deployments\": []}}");
-			on_workspace(ws, &empty);
-			later(ws, POLL_EVERY);
-			return;
-		}
-		spec.document = dg_doc_workspace;
-		dg_buf_adds(&ws->variables, "{\"deploymentNames\": ");
-		names_json(ws, true, &ws->variables);
-		dg_buf_addf(&ws->variables,
-			", \"includeAllServerlessDeployments\": false, \"agentQueues\": "
-			"%s}",
-			dg_buf_str(&ws->queues).p);
-		break;
 	}
+	compose(ws);
 	spec.body[0] = dg_buf_str(&ws->variables);
-	ws->call = dg_cloud_start(ws->channel, &spec);
+	spec.body_n = 1;
+	ws->asking = true;
+	dg_cloud_start(ws->p->channel, &spec);
 }
 
 static int
-on_timer(sd_event_source *s, uint64_t usec, void *arg)
+on_timer(sd_event_source *src, uint64_t usec, void *arg)
 {
-	(void)s;
+	(void)src;
 	(void)usec;
 	ask(arg);
 	return 0;
 }
 
 static int
-workspace_setup(struct dg_worker *w, struct dg_err *e)
+workspace_setup(struct dg_poller *p, struct dg_err *e)
 {
 	struct workspace *ws = dg_new(struct workspace);
-	size_t n = dg_settings_count(w->settings, "deployments");
+	const struct dg_settings *s = p->worker->settings;
 	int r;
 
-	w->data = ws;
-	ws->w = w;
-	ws->names = DG_MAP_INIT;
-	for (size_t i = 0; i < n; i++)
-		add_name(ws, dg_str(dg_settings_item(w->settings, "deployments", i)));
-	if (n)
-		ws->step = STEP_CHECK;
-	else if (dg_settings_bool(w->settings, "dagster_cloud_api.branch_deployments") ||
-		 dg_settings_bool(
-			 w->settings, "dagster_cloud_api.all_serverless_deployments"))
-		ws->step = STEP_POLL;
-	else
-		ws->step = STEP_ADOPT;
-	dg_poller_queues_json(w->settings, &ws->queues);
-	dg_backoff_init(&ws->trouble, DG_SEC / 2, TROUBLE_MAX);
-	r = dg_cloud_new(&ws->cloud, w->event, w->settings, e);
-	if (r == 0)
-		r = dg_cloud_channel_new(&ws->channel, ws->cloud, 1, e);
+	p->data = ws;
+	ws->p = p;
+	for (size_t i = 0; i < dg_settings_count(s, "deployments"); i++)
+		dg_names_add(
+			&ws->deployments, dg_str(dg_settings_item(s, "deployments", i)));
+	ws->branch = dg_settings_bool(s, "dagster_cloud_api.branch_deployments");
+	ws->serverless =
+		dg_settings_bool(s, "dagster_cloud_api.all_serverless_deployments");
+	dg_poller_queues(s, &ws->queues);
+	ws->stage = ws->deployments.n              ? CHECK_NAMES
+		    : ws->branch || ws->serverless ? WATCH
+						   : ASK_NAME;
+	r = sd_event_add_time(p->worker->event, &ws->timer, CLOCK_MONOTONIC, 0,
+		20 * DG_MSEC, on_timer, ws);
 	if (r < 0)
-		return r;
-	r = sd_event_add_time(
-		w->event, &ws->timer, CLOCK_MONOTONIC, 0, 10 * DG_MSEC, on_timer, ws);
-	return r < 0 ? dg_fail(e, DG_TRANSPORT, -r, "cannot make a timer") : 0;
+		return dg_fail(e, DG_TRANSPORT, -r, "no timer");
+	return 0; /* the timer is due at once */
 }
 
 static void
-workspace_linked(struct dg_worker *w)
+workspace_linked(struct dg_poller *p)
 {
-	struct workspace *ws = w->data;
+	struct workspace *ws = p->data;
 
-	dg_worker_send(w, DG_MSG_HAVE_END, 0, NULL);
-	if (ws->answer.n)
-		pass_on(ws);
+	if (ws->known)
+		tell(ws, dg_buf_str(&ws->body), true);
+	dg_worker_send(p->worker, DG_MSG_HAVE_END, 0, NULL);
 }
 
 static void
-workspace_message(struct dg_worker *w, enum dg_msg_type type, uint64_t id, void *payload)
+workspace_message(struct dg_poller *p, enum dg_msg_type type, uint64_t id, void *payload)
 {
-	struct workspace *ws = w->data;
+	struct workspace *ws = p->data;
 	const struct dg_msg_ttl_deployments *m = payload;
 
 	(void)id;
-	if (type != DG_MSG_TTL_DEPLOYMENTS ||
-		dg_str_eq(dg_strn(m->names.p, m->names.n), dg_buf_str(&ws->ttl)))
+	if (type != DG_MSG_TTL_DEPLOYMENTS)
 		return;
-	dg_buf_reset(&ws->ttl);
-	dg_buf_add(&ws->ttl, m->names.p, m->names.n);
-	if (ws->call)
-		ws->again = true;
-	else if (ws->step == STEP_POLL)
-		later(ws, SOONEST);
+	if (dg_names_read(&ws->ttl, dg_strn(m->names.p, m->names.n)) &&
+		ws->stage == WATCH && ws->asked + EVERY > dg_now() + SOON)
+		next_in(ws, SOON);
 }
 
 static void
-workspace_quiesce(struct dg_worker *w)
+workspace_quiesce(struct dg_poller *p)
 {
-	struct workspace *ws = w->data;
+	struct workspace *ws = p->data;
 
-	if (ws->call)
-		dg_cloud_cancel(ws->call); /* a question can be asked again */
-	ws->call = NULL;
-	dg_worker_done(w);
+	sd_event_source_set_enabled(ws->timer, SD_EVENT_OFF);
+	if (!ws->asking)
+		dg_worker_done(p->worker);
 }
 
 static void
-workspace_teardown(struct dg_worker *w)
+workspace_teardown(struct dg_poller *p)
 {
-	struct workspace *ws = w->data;
+	struct workspace *ws = p->data;
 
-	dg_cloud_free(ws->cloud);
+	if (!ws)
+		return;
 	sd_event_source_disable_unref(ws->timer);
-	dg_map_clear(&ws->names);
-	dg_buf_clear(&ws->ttl);
+	dg_names_clear(&ws->deployments);
+	dg_names_clear(&ws->ttl);
 	dg_buf_clear(&ws->queues);
 	dg_buf_clear(&ws->variables);
-	dg_buf_clear(&ws->answer);
 	dg_buf_clear(&ws->scope);
+	dg_buf_clear(&ws->body);
 	free(ws);
 }
 
-const struct dg_poller_ops dg_workspace_ops = {workspace_setup, workspace_linked,
-	workspace_message, workspace_quiesce, workspace_teardown};
+const struct dg_poller_kind dg_poller_workspace = {.setup = workspace_setup,
+	.linked = workspace_linked,
+	.message = workspace_message,
+	.quiesce = workspace_quiesce,
+	.teardown = workspace_teardown};

@@ -1,117 +1,122 @@
-/* When pops go out. */
+/* When the next pop goes out. */
 #include <criterion/criterion.h>
 
-#include "daglet/limits.h"
 #include "poller/pace.h"
 
-#define HALF (500 * DG_MSEC)
+#define IDLE (500 * DG_MSEC)
+#define T0 (100 * DG_SEC)
+
+static struct dg_pace p;
 
 static void
-come(struct dg_pace *p, size_t count, dg_usec now)
+one(dg_usec at, enum dg_pace_end how, dg_usec asked)
 {
-	dg_pace_started(p, now);
-	dg_pace_popped(p, count, now);
+	cr_assert_geq(dg_pace_may(&p, at), 1, "not yet");
+	dg_pace_began(&p);
+	dg_pace_ended(&p, at, how, asked, 0);
 }
 
-Test(pace, idle_it_keeps_the_configured_interval)
+Test(pace, idle_it_is_the_configured_interval_from_the_end)
 {
-	struct dg_pace p;
-	dg_usec now = 1000;
-	int pops = 0;
+	dg_pace_init(&p, IDLE, 8);
+	cr_assert_eq(dg_pace_may(&p, T0), 1);
+	dg_pace_began(&p);
+	cr_assert_eq(dg_pace_may(&p, T0), 0);
+	cr_assert_eq(dg_pace_next(&p), DG_USEC_NEVER);
+	dg_pace_ended(&p, T0 + DG_SEC, DG_PACE_EMPTY, 0, 0);
+	cr_assert_eq(dg_pace_next(&p), T0 + DG_SEC + IDLE);
+	cr_assert_eq(dg_pace_may(&p, T0 + DG_SEC + IDLE - 1), 0);
+	cr_assert_eq(dg_pace_may(&p, T0 + DG_SEC + IDLE), 1);
+}
 
-	dg_pace_init(&p, HALF, now);
-	for (dg_usec end = now + DG_MINUTE; now < end; now = p.next) {
-		cr_assert(dg_pace_may(&p, now));
-		come(&p, 0, now);
-		cr_assert_not(dg_pace_may(&p, now));
-		pops++;
+Test(pace, after_work_at_once_and_then_quickly_for_a_while)
+{
+	dg_usec t = T0;
+
+	dg_pace_init(&p, IDLE, 8);
+	one(t, DG_PACE_SOME, 0);
+	cr_assert_eq(dg_pace_next(&p), t);
+	one(t, DG_PACE_EMPTY, 0);
+	cr_assert_eq(dg_pace_next(&p), t + DG_PACE_QUICK);
+	t += DG_PACE_WARM - 1;
+	one(t, DG_PACE_EMPTY, 0);
+	cr_assert_eq(dg_pace_next(&p), t + DG_PACE_QUICK);
+	t += DG_PACE_QUICK;
+	one(t, DG_PACE_EMPTY, 0);
+	cr_assert_eq(dg_pace_next(&p), t + IDLE);
+}
+
+Test(pace, a_shorter_interval_than_the_quick_one_is_kept)
+{
+	dg_pace_init(&p, 10 * DG_MSEC, 8);
+	one(T0, DG_PACE_SOME, 0);
+	one(T0, DG_PACE_EMPTY, 0);
+	cr_assert_eq(dg_pace_next(&p), T0 + 10 * DG_MSEC);
+}
+
+Test(pace, several_while_they_come_back_full)
+{
+	dg_pace_init(&p, IDLE, 8);
+	one(T0, DG_PACE_FULL, 0);
+	cr_assert_eq(dg_pace_may(&p, T0), 2);
+	dg_pace_began(&p);
+	dg_pace_began(&p);
+	dg_pace_ended(&p, T0, DG_PACE_FULL, 0, 0);
+	cr_assert_eq(dg_pace_may(&p, T0), 3);
+	for (int i = 0; i < 3; i++)
+		dg_pace_began(&p);
+	for (int i = 0; i < 4; i++)
+		dg_pace_ended(&p, T0, DG_PACE_FULL, 0, 0);
+	cr_assert_eq(dg_pace_may(&p, T0), 8);
+	for (int i = 0; i < 8; i++)
+		dg_pace_began(&p);
+	dg_pace_ended(&p, T0, DG_PACE_SOME, 0, 0);
+	cr_assert_eq(dg_pace_may(&p, T0), 0);
+	cr_assert_eq(dg_pace_next(&p), DG_USEC_NEVER);
+	for (int i = 0; i < 7; i++)
+		dg_pace_ended(&p, T0, DG_PACE_EMPTY, 0, 0);
+	cr_assert_eq(dg_pace_next(&p), T0 + DG_PACE_QUICK);
+}
+
+Test(pace, trouble_makes_it_slower_up_to_a_bound_and_success_ends_it)
+{
+	static const dg_usec want[] = {IDLE, 2 * IDLE, 4 * IDLE, 8 * IDLE,
+		DG_PACE_TROUBLE_MAX, DG_PACE_TROUBLE_MAX};
+	dg_usec t = T0;
+
+	dg_pace_init(&p, IDLE, 8);
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		one(t, DG_PACE_TROUBLE, 0);
+		cr_assert_eq(dg_pace_next(&p), t + want[i], "%zu", i);
+		t = dg_pace_next(&p);
 	}
-	cr_assert_eq(pops, 120);
+	one(t, DG_PACE_EMPTY, 0);
+	cr_assert_eq(dg_pace_next(&p), t + IDLE);
+	t = dg_pace_next(&p);
+	dg_pace_began(&p);
+	dg_pace_ended(&p, t, DG_PACE_TROUBLE, 0, UINT32_MAX);
+	cr_assert_eq(dg_pace_next(&p), t + IDLE); /* jitter never goes below */
+	t = dg_pace_next(&p);
+	one(t, DG_PACE_TROUBLE, 77 * DG_SEC);
+	cr_assert_eq(dg_pace_next(&p), t + 77 * DG_SEC);
 }
 
-Test(pace, after_work_the_next_follows_at_once_and_soon_for_a_while)
+Test(pace, jitter_and_odd_intervals)
 {
-	struct dg_pace p;
-	dg_usec now = 1000;
-
-	dg_pace_init(&p, HALF, now);
-	come(&p, 3, now);
-	cr_assert(dg_pace_may(&p, now));
-	come(&p, 0, now);
-	cr_assert_eq(p.next, now + DG_PACE_FAST);
-	now += DG_PACE_AWAKE;
-	come(&p, 0, now);
-	cr_assert_eq(p.next, now + HALF);
-}
-
-Test(pace, an_interval_that_is_shorter_than_ours_stays)
-{
-	struct dg_pace p;
-
-	dg_pace_init(&p, 10 * DG_MSEC, 1000);
-	come(&p, 3, 1000);
-	come(&p, 0, 1000);
-	cr_assert_eq(p.next, 1000 + 10 * DG_MSEC);
-}
-
-Test(pace, full_pops_double_what_is_in_flight_and_others_halve_it)
-{
-	struct dg_pace p;
-
-	dg_pace_init(&p, HALF, 1000);
-	for (unsigned want = 2; want <= DG_POPS_MAX; want *= 2) {
-		come(&p, DG_POP_FULL, 1000);
-		cr_assert_eq(p.target, want);
-	}
-	come(&p, DG_POP_FULL, 1000);
-	cr_assert_eq(p.target, DG_POPS_MAX);
-	for (unsigned i = 0; i < DG_POPS_MAX; i++) {
-		cr_assert(dg_pace_may(&p, 1000));
-		dg_pace_started(&p, 1000);
-	}
-	cr_assert_not(dg_pace_may(&p, 1000));
-	dg_pace_popped(&p, 4, 1000);
-	cr_assert_eq(p.target, DG_POPS_MAX / 2);
-	dg_pace_popped(&p, 0, 1000);
-	cr_assert_eq(p.target, 1);
-	cr_assert_not(dg_pace_may(&p, 1000)); /* others are still under way */
-}
-
-Test(pace, an_empty_one_among_several_does_not_slow_the_rest)
-{
-	struct dg_pace p;
-
-	dg_pace_init(&p, HALF, 1000);
-	come(&p, DG_POP_FULL, 1000);
-	dg_pace_started(&p, 1000);
-	dg_pace_started(&p, 1000);
-	dg_pace_popped(&p, 0, 1000);
-	cr_assert_eq(p.next, 1000);
-}
-
-Test(pace, trouble_makes_it_wait_longer_and_longer_within_bounds)
-{
-	struct dg_pace p;
-	dg_usec now = 1000, last = 0;
-
-	dg_pace_init(&p, HALF, now);
-	for (int i = 0; i < 12; i++) {
-		dg_pace_started(&p, now);
-		dg_pace_failed(&p, 0, 0xffff, now);
-		cr_assert_geq(p.next - now, last);
-		last = p.next - now;
-		now = p.next;
-	}
-	cr_assert_leq(last, DG_PACE_TROUBLE);
-	cr_assert_geq(last, DG_PACE_TROUBLE - DG_MSEC);
-	dg_pace_started(&p, now);
-	dg_pace_failed(&p, 0, 0, now);
-	cr_assert_eq(p.next, now + DG_PACE_TROUBLE / 2);
-	dg_pace_started(&p, now);
-	dg_pace_failed(&p, DG_MINUTE, 0, now);
-	cr_assert_eq(p.next, now + DG_MINUTE);
-	come(&p, 0, now);
-	dg_pace_started(&p, now);
-	dg_pace_failed(&p, 0, 0xffff, now);
-	cr_assert_eq(p.next, now + HALF); /* starts anew after a success */
+	dg_pace_init(&p, 0, 8);
+	one(T0, DG_PACE_TROUBLE, 0);
+	cr_assert_eq(dg_pace_next(&p), T0 + 100 * DG_MSEC);
+	one(dg_pace_next(&p), DG_PACE_EMPTY, 0);
+	cr_assert_eq(dg_pace_next(&p), T0 + 100 * DG_MSEC);
+	dg_pace_init(&p, DG_MINUTE, 8);
+	one(T0, DG_PACE_TROUBLE, 0);
+	cr_assert_eq(dg_pace_next(&p), T0 + DG_MINUTE);
+	one(T0 + DG_MINUTE, DG_PACE_TROUBLE, 0);
+	cr_assert_eq(dg_pace_next(&p), T0 + 2 * DG_MINUTE);
+	dg_pace_init(&p, IDLE, 8);
+	one(T0, DG_PACE_TROUBLE, 0);
+	dg_pace_began(&p);
+	dg_pace_ended(&p, T0, DG_PACE_TROUBLE, 0, UINT32_MAX);
+	cr_assert_geq(dg_pace_next(&p), T0 + 3 * IDLE / 2);
+	cr_assert_lt(dg_pace_next(&p), T0 + 3 * IDLE / 2 + DG_MSEC);
 }

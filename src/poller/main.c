@@ -1,0 +1,126 @@
+/* poller/main.c: the worker's events, passed to the kind of instance that this is. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "daglet/limits.h"
+#include "dagster/error.h"
+#include "log/log.h"
+#include "poller/poller.h"
+#include "json/write.h"
+
+#define CLS_AGENT_SERVER "dagster_cloud_cli.core.errors.DagsterCloudAgentServerError"
+
+void
+dg_poller_failed(
+	struct dg_poller *p, const char *what, const struct dg_cloud_result *r, bool tell)
+{
+	auto_buf error = DG_BUF_INIT;
+	struct dg_msg_trouble m = {.wall = (uint64_t)dg_wall_usec()};
+
+	dg_worker_say(p->worker, "%s fails: %s", what, r->text);
+	if (p->failing)
+		return;
+	p->failing = true;
+	dg_log(LOG_WARNING, "%s fails and is tried again: %s", what, r->text);
+	if (!tell)
+		return;
+	dg_error_add(&error, CLS_AGENT_SERVER, dg_str(r->text), DG_STR_NULL);
+	m.error = DG_BODY_STR(dg_buf_str(&error));
+	dg_worker_send(p->worker, DG_MSG_TROUBLE, 0, &m);
+}
+
+void
+dg_poller_worked(struct dg_poller *p, const char *what)
+{
+	dg_worker_success(p->worker);
+	if (!p->failing)
+		return;
+	p->failing = false;
+	dg_worker_say(p->worker, "%s", "");
+	dg_log(LOG_NOTICE, "%s works again", what);
+}
+
+void
+dg_poller_queues(const struct dg_settings *s, struct dg_buf *out)
+{
+	size_t n = dg_settings_count(s, "queues");
+
+	dg_buf_addc(out, '[');
+	for (size_t i = 0; i < n; i++) {
+		const char *name = dg_settings_item(s, "queues", i);
+
+		if (i)
+			dg_buf_adds(out, ", ");
+		if (name)
+			dg_json_add_str(out, dg_str(name));
+		else
+			dg_buf_adds(out, "null");
+	}
+	dg_buf_addc(out, ']');
+}
+
+static int
+setup(struct dg_worker *w, struct dg_err *e)
+{
+	struct dg_poller *p = dg_new(struct dg_poller);
+	bool workspace = strcmp(w->inst, "workspace") == 0;
+	int r;
+
+	p->worker = w;
+	p->kind = workspace ? &dg_poller_workspace : &dg_poller_queue;
+	w->data = p;
+	if ((r = dg_cloud_new(&p->cloud, w->event, w->settings, e)) < 0 ||
+		(r = dg_cloud_channel_new(
+			 &p->channel, p->cloud, workspace ? 1 : DG_POPS_MAX, e)) < 0)
+		return r;
+	return p->kind->setup(p, e);
+}
+
+static void
+linked(struct dg_worker *w)
+{
+	struct dg_poller *p = w->data;
+
+	p->kind->linked(p);
+}
+
+static void
+message(struct dg_worker *w, enum dg_msg_type type, uint64_t id, void *payload)
+{
+	struct dg_poller *p = w->data;
+
+	p->kind->message(p, type, id, payload);
+}
+
+static void
+quiesce(struct dg_worker *w)
+{
+	struct dg_poller *p = w->data;
+
+	p->kind->quiesce(p);
+}
+
+static void
+teardown(struct dg_worker *w)
+{
+	struct dg_poller *p = w->data;
+
+	if (!p)
+		return;
+	dg_cloud_freep(&p->cloud);
+	p->kind->teardown(p);
+	free(p);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct dg_worker_ops ops = {.setup = setup,
+		.linked = linked,
+		.message = message,
+		.quiesce = quiesce,
+		.teardown = teardown};
+
+	return dg_worker_main(DG_ROLE_POLLER, argc, argv, &ops);
+}
