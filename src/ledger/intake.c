@@ -106,9 +106,10 @@ dg_intake_recorded(struct dg_ledger *l, const struct dg_wait *wt)
 	struct dg_entry *en;
 
 	(void)DG_CRASH(RECORDED);
-	if (p && wt->seq > p->recorded)
-		p->recorded =
-			wt->seq; /* told once per batch, by dg_intake_message's caller */
+	if (p && wt->seq > p->recorded) { /* told once per batch */
+		p->recorded = wt->seq;
+		p->to_tell = true;
+	}
 	if (wt->what == DG_WAIT_REPEATED)
 		return;
 	en = dg_book_by_id(&l->book, wt->id);
