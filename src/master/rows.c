@@ -1,0 +1,95 @@
+/* master/rows.c: see rows.h. The master has no JSON room; what it puts between quotes is
+ * reduced to plain characters first. */
+#include "master/rows.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+
+static const char *
+state_word(const struct dg_child *c)
+{
+	switch (c->sup.state) {
+	case DG_CHILD_BACKOFF:
+		return "backoff";
+	case DG_CHILD_STARTING:
+	case DG_CHILD_CONFIGURING:
+		return "starting";
+	case DG_CHILD_READY:
+		return "ready";
+	case DG_CHILD_PARKED:
+		return "parked";
+	case DG_CHILD_GONE:
+		return "stopped";
+	default:
+		return "stopping";
+	}
+}
+
+static void
+add_plain(struct dg_buf *b, const char *key, const char *s)
+{
+	dg_buf_addf(b, ", \"%s\": \"", key);
+	for (; *s; s++)
+		dg_buf_addc(
+			b, *s < ' ' || *s == '"' || *s == '\\' || *s == 0x7f ? ' ' : *s);
+	dg_buf_addc(b, '"');
+}
+
+static void
+row(const struct dg_child *c, struct dg_buf *b)
+{
+	char since[32];
+
+	dg_wall_json(dg_wall_usec() - (int64_t)(dg_now() - c->sup.since), since);
+	if (c->pid)
+		dg_buf_addf(b, "{\"pid\": %d", c->pid);
+	else
+		dg_buf_adds(b, "{\"pid\": null");
+	add_plain(b, "state", state_word(c));
+	dg_buf_addf(b, ", \"since\": %s, \"restarts\": %u", since, c->sup.restarts);
+	if (c->last_exit[0])
+		add_plain(b, "last_exit", c->last_exit);
+	else
+		dg_buf_adds(b, ", \"last_exit\": null");
+	if (c->pid)
+		dg_buf_addf(b, ", \"pulse_age\": %" PRIu64 ".0",
+			(dg_now() - c->sup.pulse) / DG_SEC);
+	else
+		dg_buf_adds(b, ", \"pulse_age\": null");
+	add_plain(b, "text", c->text);
+	dg_buf_addc(b, '}');
+}
+
+static void
+tell(struct dg_child *status, const struct dg_child *c)
+{
+	auto_buf body = DG_BUF_INIT;
+	char key[160];
+	struct dg_msg_state m = {.kind = DG_STATE_ROLE};
+
+	snprintf(key, sizeof key, "%s:%s", dg_role_name(c->role), c->inst);
+	row(c, &body);
+	m.key = dg_str(key);
+	m.body = DG_BODY_STR(dg_buf_str(&body));
+	dg_child_send(status, DG_MSG_STATE, &m);
+}
+
+void
+dg_rows_tell(struct dg_master *m, struct dg_child *c)
+{
+	struct dg_child *status, *o;
+
+	TAILQ_FOREACH (status, &m->children, entry)
+		if (status->role == DG_ROLE_STATUS && status->sup.state == DG_CHILD_READY)
+			break;
+	if (!status)
+		return;
+	if (c && c != status) {
+		tell(status, c);
+		return;
+	}
+	TAILQ_FOREACH (o, &m->children, entry)
+		tell(status, o);
+}
