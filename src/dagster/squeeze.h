@@ -1,0 +1,30 @@
+/* dagster/squeeze.h: text hashed and compressed while it passes: what uploads of
+ * snapshots need (SHA-1 of the plain bytes, their number, and a zlib stream, which the
+ * control plane calls json.gz). One pass, a fixed amount of memory. */
+#ifndef DG_DAGSTER_SQUEEZE_H
+#define DG_DAGSTER_SQUEEZE_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+struct dg_squeeze;
+
+/* Both descriptors are the caller's and stay open; -1: not wanted. PLAIN gets the bytes
+ * as they are, PACKED the zlib stream. */
+struct dg_squeeze *dg_squeeze_new(int plain, int packed);
+void dg_squeeze_free(struct dg_squeeze *s);
+void dg_squeeze_freep(struct dg_squeeze **s);
+/* -DG_TRANSPORT when a descriptor takes no more. */
+int dg_squeeze_feed(struct dg_squeeze *s, struct dg_str piece, struct dg_err *e);
+/* No more comes. SHA1: 40 hex digits and a NUL. */
+int dg_squeeze_end(
+	struct dg_squeeze *s, char sha1[41], uint64_t *bytes, struct dg_err *e);
+
+/* base64(zlib(TEXT)), for what travels in the environment. */
+void dg_squeeze_base64(struct dg_str text, struct dg_buf *out);
+/* SHA-1 of a text in memory, as hex. */
+void dg_sha1(struct dg_str text, char sha1[41]);
+
+#endif
