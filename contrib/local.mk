@@ -1,1 +1,2 @@
-EXTRA_DIST += %D%/install-packages.sh %D%/install-venv.sh
+EXTRA_DIST += %D%/build.sh %D%/install-packages.sh %D%/install-venv.sh \
+	%D%/quickstart.py %D%/quickstart.sh

@@ -8,8 +8,8 @@ set -u
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build=${DAGLET_TEST_BUILD:-$top/build}
 logs=$build/log
-jobs=${JOBS:-2}
-# Longest time of one part, in seconds. All of them together take a third of that.
+export JOBS=${JOBS:-2}
+# Longest time of one part, in seconds.
 limit=${PART_TIMEOUT:-900}
 export LC_ALL=C.UTF-8 DAGLET_VENV=$build/venv
 export PYTHONDONTWRITEBYTECODE=1
@@ -17,22 +17,14 @@ unset MAKEFLAGS MAKELEVEL DAGSTER_HOME
 
 # --- parts: a function each, run in a shell of its own ----------------------------------------
 
-compile() { # compile NAME [CONFIGURE-OPTION ...]: an out-of-tree build in build/NAME
+compile() { # compile NAME [CONFIGURE-OPTION ...]: build/NAME, warnings are errors
 	local dir=$build/$1
 	shift
-	mkdir -p "$dir" && cd "$dir" || return 1
-	if [ "$(cat options 2>/dev/null)" != "$*" ]; then
-		rm -f config.status
-	fi
-	if [ ! -e config.status ]; then
-		"$top/configure" -q --enable-werror "$@" || return 1
-		printf '%s' "$*" >options
-	fi
-	make -j"$jobs"
+	"$top/contrib/build.sh" "$dir" --enable-werror "$@" && cd "$dir"
 }
 
 check() { # check NAME: its unit tests
-	cd "$build/$1" && make -j"$jobs" -k check
+	cd "$build/$1" && make -j"$JOBS" -k check
 }
 
 part_unit() { compile gcc CC=gcc && check gcc; }
@@ -44,7 +36,7 @@ part_sanitizers() {
 part_format() { compile gcc CC=gcc >/dev/null && make check-format; }
 part_walls() { compile gcc CC=gcc && make check-walls; }
 part_distcheck() {
-	compile gcc CC=gcc && make -j"$jobs" distcheck
+	compile gcc CC=gcc && make -j"$JOBS" distcheck
 	local rc=$?
 	rm -f "$build"/gcc/daglet-*.tar.*
 	return $rc
@@ -119,7 +111,7 @@ run_part() { # run_part PART: its exit status
 	: >"$logs/$part.begun"
 	say "$part"
 	export -f compile check "part_$part"
-	export top build jobs DAGLET_VENV
+	export top build
 	setsid bash -c "part_$part" >"$log" 2>&1 </dev/null &
 	child=$!
 	while kill -0 "$child" 2>/dev/null; do
@@ -153,24 +145,9 @@ for part in "${wanted[@]}"; do
 		exit 2
 	fi
 done
-if [ -e "$top/config.status" ]; then
-	echo "run.sh: $top is configured in place; run 'make distclean' there first" >&2
-	exit 2
-fi
-
 mkdir -p "$logs"
 say "packages"
 "$top/contrib/install-packages.sh" test || { echo "0 passed, 1 failed"; exit 1; }
-newer=("$top"/m4/*.m4 "$top/configure.ac")
-for file in "${newer[@]}"; do
-	if [ ! "$top/configure" -nt "$file" ] || [ ! -e "$top/Makefile.in" ]; then
-		say "autoreconf"
-		(cd "$top" && autoreconf -fi) >"$logs/autoreconf.log" 2>&1 ||
-			{ cat "$logs/autoreconf.log"; echo "0 passed, 1 failed"; exit 1; }
-		break
-	fi
-done
-
 passed=0 failed=0 report=()
 for part in "${wanted[@]}"; do
 	begun=$SECONDS
