@@ -232,6 +232,17 @@ class Agent(Process):
         return self.kind != "python"
 
 
+def certificate(directory):
+    """(certificate, key) files for localhost and 127.0.0.1, signed by itself."""
+    cert, key = Path(directory) / "cert.pem", Path(directory) / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "30", "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert],
+        check=True, capture_output=True)
+    return cert, key
+
+
 # --- a place to test in ------------------------------------------------------------------------
 
 
@@ -278,4 +289,4 @@ class Bench:
 
 
 __all__ = ["AGENTS", "Agent", "Bench", "Client", "Devplane", "EXAMPLES", "Failed", "Process",
-           "agent_command", "alive", "end_all", "environment", "marked", "until", "why_not"]
+           "agent_command", "alive", "certificate", "end_all", "environment", "marked", "until", "why_not"]

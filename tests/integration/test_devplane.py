@@ -520,6 +520,23 @@ def test_a_restart_forgets_nothing(bench):
         {"name": "S", "deployment": None, "locations": []}]
 
 
+def test_tls(bench):
+    """Over TLS all is the same; the admin API is reached by its socket."""
+    cert, key = harness.certificate(bench.directory)
+    plane = bench.devplane("--tls-cert", cert, "--tls-key", key)
+    assert plane.url.startswith("https://127.0.0.1:")
+    ids = ping(plane, 3)
+    with Wire(plane) as w:
+        assert popped(w.pop()) == ids
+        assert w.answer(success(ids[0]))[0] == 200
+        text = b"{}"
+        offered = offer(w, text)
+        assert offered["upload_data"]["presigned_put_url"].startswith(plane.url)
+    plane.fault_set(kind="reset", count=1)
+    with Wire(plane) as w, pytest.raises((ConnectionError, OSError)):
+        w.pop()
+
+
 def test_every_process_ends(tmp_path):
     bench = harness.Bench(tmp_path / "b")
     bench.devplane()

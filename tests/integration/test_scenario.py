@@ -420,6 +420,44 @@ def test_location_that_cannot_be_imported(served, tmp_path):
     assert "No server endpoint exists for prod:broken" in message
 
 
+# --- the command -------------------------------------------------------------------------------
+
+
+def test_command_line(served):
+    """What the admin API does, `devplane` does too."""
+
+    def devplane(*argv, status=0):
+        done = subprocess.run(
+            [harness.BIN / "devplane", "--home", served.plane.home, *argv], text=True,
+            capture_output=True, timeout=120, env=harness.environment(served.bench.test_id))
+        assert done.returncode == status, (argv, done.stdout, done.stderr)
+        return done.stdout
+
+    assert f"prod\t{LOCATION}\tloaded\tRUNNING\t__repository__" in devplane("location", "list")
+    answer = json.loads(devplane("request", "GET_EXTERNAL_PARTITION_NAMES", "--location",
+                                 LOCATION, "--job", "color_job", "--wait"))
+    assert answer["value"]["partition_names"][0] == "red"
+    assert answer == {key: json.loads(devplane("answers", answer["id"]))[key] for key in answer}
+    devplane("request", "GET_EXTERNAL_NOTEBOOK_DATA", "--location", LOCATION, "--notebook",
+             "/nonexistent.ipynb", "--wait", status=2)
+    watched = devplane("run", "launch", "report_job", "--location", LOCATION, "--watch")
+    assert watched.splitlines()[-1] == "-- SUCCESS" and "STEP_SUCCESS" in watched
+    run_id = watched.split()[1].strip(",")
+    assert "-- FAILURE" in devplane("run", "launch", "failing_job", "--location", LOCATION,
+                                    "--watch", status=2)
+    assert devplane("run", "watch", run_id).count("STEP_SUCCESS") == 2
+    assert run_id in devplane("run", "list")
+    devplane("tick", "sensor", "quiet_sensor", "--location", LOCATION)
+    devplane("tick", "sensor", "failing_sensor", "--location", LOCATION, status=2)
+    devplane("faults", "set", "delay", "match=nothing", "seconds=0.5", "count=1")
+    assert '"seconds": 0.5' in devplane("faults", "list")
+    devplane("faults", "clear")
+    assert "eventLogs.StoreEvent" in devplane("calls", "--run-id", run_id)
+    assert "CloudCodeServerStatus.RUNNING" in devplane("heartbeats")
+    assert "GREETING" in devplane("secret", "list")
+    devplane("run", "watch", str(uuid.uuid4()), status=1)
+
+
 # --- at the end --------------------------------------------------------------------------------
 
 

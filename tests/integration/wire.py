@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import zlib
 from urllib.parse import urlsplit
 
@@ -53,8 +54,13 @@ class Wire:
         parts = urlsplit(plane.url)
         self.token = plane.token
         self.extra = extra
-        self.connection = http.client.HTTPConnection(
-            parts.hostname, parts.port, timeout=timeout)
+        if parts.scheme == "https":
+            self.connection = http.client.HTTPSConnection(
+                parts.hostname, parts.port, timeout=timeout,
+                context=ssl._create_unverified_context())
+        else:
+            self.connection = http.client.HTTPConnection(
+                parts.hostname, parts.port, timeout=timeout)
 
     def __enter__(self):
         return self

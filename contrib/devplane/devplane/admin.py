@@ -24,7 +24,6 @@ from .workspace import BadLocation, read_cloud_yaml
 log = logging.getLogger("devplane")
 
 VERBS = {}
-RUNNING_STATES = ("STARTING", "RUNNING", "FAILED")
 
 
 def verb(fn):

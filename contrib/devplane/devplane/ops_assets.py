@@ -82,6 +82,17 @@ def get_materialized_partitions(call, assetKey, beforeCursor=None, afterCursor=N
         key_of(assetKey), before_cursor=beforeCursor, after_cursor=afterCursor))
 
 
+def count_materializations(call, key, part, after):
+    wanted = AssetRecordsFilter(asset_key=key, asset_partitions=[part], after_storage_id=after)
+    count, cursor = 0, None
+    while True:
+        page = storage(call).fetch_materializations(wanted, limit=1000, cursor=cursor)
+        count += len(page.records)
+        cursor = page.cursor
+        if not page.has_more:
+            return count
+
+
 @op("eventLogs.getMaterializationCountByPartition")
 def get_materialization_count_by_partition(call, assetKeys, afterCursor=None):
     result = []
@@ -89,10 +100,7 @@ def get_materialization_count_by_partition(call, assetKeys, afterCursor=None):
         key = key_of(text)
         counts = {}
         for part in storage(call).get_materialized_partitions(key, after_cursor=afterCursor):
-            found = storage(call).fetch_materializations(
-                AssetRecordsFilter(asset_key=key, asset_partitions=[part],
-                                   after_storage_id=afterCursor), limit=100000)
-            counts[part] = len(found.records)
+            counts[part] = count_materializations(call, key, part, afterCursor)
         result.append({"assetKey": key.to_string(), "materializationCountByPartition": [
             {"partition": p, "materializationCount": n} for p, n in sorted(counts.items())]})
     return result
@@ -164,7 +172,7 @@ def asset_filter(f):
         asset_key=key_of(f.get("assetKey")), asset_partitions=f.get("assetPartitions"),
         after_timestamp=f.get("afterTimestamp"), before_timestamp=f.get("beforeTimestamp"),
         after_storage_id=f.get("afterStorageId"), before_storage_id=f.get("beforeStorageId"),
-        tags=tags_of(f.get("tags")) or None, storage_ids=f.get("storageIds"))
+        storage_ids=f.get("storageIds"))
 
 
 def fetcher(name, method):
@@ -178,7 +186,14 @@ def fetcher(name, method):
 fetcher("fetchMaterializations", "fetch_materializations")
 fetcher("fetchFailedMaterializations", "fetch_failed_materializations")
 fetcher("fetchObservations", "fetch_observations")
-fetcher("fetchPlannedMaterializations", "fetch_planned_materializations")
+
+
+@op("eventLogs.fetchPlannedMaterializations")
+def fetch_planned_materializations(call, recordsFilter, limit=None, cursor=None,
+                                   ascending=False):
+    return shown_records(call.instance.fetch_planned_materializations(
+        asset_filter(recordsFilter), limit=limit if limit is not None else 1000, cursor=cursor,
+        ascending=bool(ascending)))
 
 
 # --- asset checks ------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ clients expect of the control plane.
 import json
 
 from dagster._core.event_api import (
+    EventLogCursor,
     EventRecordsFilter,
     RunStatusChangeRecordsFilter,
 )
@@ -16,6 +17,7 @@ from dagster._core.definitions.events import AssetKey
 from dagster._core.execution.plan.handle import StepHandle
 from dagster._core.definitions.dependency import NodeHandle
 from dagster._core.execution.stats import StepEventStatus
+from dagster._core.instance.utils import RUNLESS_RUN_ID
 from dagster._serdes import deserialize_value, serialize_value
 from dagster._utils.error import SerializableErrorInfo
 
@@ -104,7 +106,7 @@ def store_events(plane, deployment, entries, idempotency_key):
         return
     instance = plane.instances.get(deployment)
     for entry in entries:
-        if not instance.has_run(entry.run_id):
+        if entry.run_id != RUNLESS_RUN_ID and not instance.has_run(entry.run_id):
             raise Bad(f"there is no run {entry.run_id} in {deployment}")
         instance.handle_new_event(entry)
 
@@ -135,7 +137,7 @@ def delete_events(call, runId):
 
 @op("eventLogs.Upgrade", where="write")
 def upgrade(call):
-    call.instance.event_log_storage.upgrade()
+    call.instance.upgrade()
     return {"ok": True}
 
 
@@ -245,8 +247,21 @@ def get_run_status_change_event_records(call, recordsFilter, limit=None, cursor=
     wanted = RunStatusChangeRecordsFilter(
         event_type=type_of(f.get("eventType")), after_timestamp=f.get("afterTimestamp"),
         before_timestamp=f.get("beforeTimestamp"), after_storage_id=f.get("afterStorageId"),
-        before_storage_id=f.get("beforeStorageId"), storage_ids=f.get("storageIds"),
-        job_names=f.get("jobNames"))
-    return shown_records(call.instance.event_log_storage.fetch_run_status_changes(
-        wanted, limit=limit if limit is not None else 1000, cursor=cursor,
-        ascending=bool(ascending)))
+        before_storage_id=f.get("beforeStorageId"), storage_ids=f.get("storageIds"))
+    limit = 1000 if limit is None else limit
+    names = f.get("jobNames")
+    found = []
+    while True:
+        page = call.instance.event_log_storage.fetch_run_status_changes(
+            wanted, limit=limit, cursor=cursor, ascending=bool(ascending))
+        # SQLite cannot filter by job: it is done here, page by page
+        found += [r for r in page.records
+                  if names is None or r.event_log_entry.job_name in names]
+        cursor = page.cursor
+        if not page.has_more or len(found) >= limit:
+            break
+    records = found[:limit]
+    if len(found) > limit:
+        cursor = EventLogCursor.from_storage_id(records[-1].storage_id).to_string()
+    return {"records": [shown_record(r) for r in records], "cursor": cursor,
+            "hasMore": page.has_more or len(found) > limit}

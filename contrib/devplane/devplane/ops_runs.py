@@ -8,6 +8,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.execution.telemetry import RunTelemetryData
 from dagster._core.remote_origin import RemoteJobOrigin
 from dagster._core.snap import ExecutionPlanSnapshot, JobSnap
+from dagster._core.snap.execution_plan_snapshot import create_execution_plan_snapshot_id
 from dagster._core.storage.dagster_run import (
     DagsterRun,
     DagsterRunStatus,
@@ -15,6 +16,7 @@ from dagster._core.storage.dagster_run import (
     RunsFilter,
     TagBucket,
 )
+from dagster._core.storage.runs.sql_run_storage import SnapshotType
 from dagster._daemon.types import DaemonHeartbeat
 from dagster._serdes import deserialize_value, serialize_value
 
@@ -204,16 +206,22 @@ def add_run_tags(call, runId, jsonNewTags):
 
 @op("runs.addPipelineSnapshot", where="write")
 def add_pipeline_snapshot(call, serializedPipelineSnapshot, snapshotId=None):
-    call.instance.run_storage.add_job_snapshot(
-        deserialize_value(serializedPipelineSnapshot, JobSnap), snapshotId)
+    snapshot = deserialize_value(serializedPipelineSnapshot, JobSnap)
+    add_snapshot(call, snapshotId or snapshot.snapshot_id, snapshot, SnapshotType.PIPELINE)
     return {"ok": True}
 
 
 @op("runs.addExecutionPlanSnapshot", where="write")
 def add_execution_plan_snapshot(call, serializedExecutionPlanSnapshot, snapshotId=None):
-    id = call.instance.run_storage.add_execution_plan_snapshot(
-        deserialize_value(serializedExecutionPlanSnapshot, ExecutionPlanSnapshot), snapshotId)
+    snapshot = deserialize_value(serializedExecutionPlanSnapshot, ExecutionPlanSnapshot)
+    id = snapshotId or create_execution_plan_snapshot_id(snapshot)
+    add_snapshot(call, id, snapshot, SnapshotType.EXECUTION_PLAN)
     return {"ok": True, "snapshotId": id}
+
+
+def add_snapshot(call, id, snapshot, type_):
+    """Stored under the client's id: a release that packs in another way computes another one."""
+    call.instance.run_storage._add_snapshot(id, snapshot, type_)
 
 
 @op("runs.addDaemonHeartbeat", where="write")

@@ -55,7 +55,6 @@ class Plane:
         self.defs_state = {k: json.loads(v) for k, v in self.store.load("defs_state")}
         self.seen_keys = {}
         self.rtt = 0.0
-        self.rest_only_deployments = None
         self.base_url = None
         self.server = Server(self.serve, self.bad_request)
         self.admin = None

@@ -175,7 +175,7 @@ def file_of_form(request):
     raise Bad("the form has no part `file`")
 
 
-@route("confirm_upload", ("PUT",))
+@route("confirm_upload", ("PUT",), where="write")
 def confirm_upload(plane, request, deployment):
     data = unpacked(request, SnapshotUploadData)
     try:

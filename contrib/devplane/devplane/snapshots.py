@@ -24,7 +24,6 @@ class Snapshots:
         os.makedirs(self.directory, exist_ok=True)
         self.uploads = {}
         self.files = {}
-        self.events = []
 
     def _path(self, sha1):
         return os.path.join(self.directory, sha1)
