@@ -126,6 +126,8 @@ run(struct dg_cli *cli)
 		r = dg_master_run(&m);
 	}
 	dg_master_clear(&m);
+	if (m.runtime_dir[0]) /* stays while kept servers have their sockets in it */
+		(void)rmdir(m.runtime_dir);
 	remove_home(home);
 	return r;
 }

@@ -510,7 +510,8 @@ dg_master_init(struct dg_master *m, struct dg_settings *take_settings, struct dg
 		dg_master_find_libexec(m->libexec, sizeof m->libexec);
 	for (size_t i = 0; i < DG_N(singles); i++)
 		add_child(m, singles[i], "", roles[singles[i]].program);
-	snprintf(program, sizeof program, "daglet-launcher-%s", backend ? backend : "process");
+	snprintf(program, sizeof program, "daglet-launcher-%s",
+		backend ? backend : "process");
 	add_child(m, DG_ROLE_LAUNCHER, backend, program);
 	add_child(m, DG_ROLE_POLLER, "workspace", roles[DG_ROLE_POLLER].program);
 	n = dg_settings_count(m->settings, "queues");

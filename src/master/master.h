@@ -21,7 +21,9 @@ struct dg_master {
 	struct dg_settings *settings;
 	uint64_t generation;
 	char libexec[4096];
-	bool drop; /* roles but the launcher become uid:gid */
+	char runtime_dir[4096]; /* ours below /tmp, removed at the end when empty; or ""
+				 */
+	bool drop;              /* roles but the launcher become uid:gid */
 	uid_t uid;
 	gid_t gid;
 	struct dg_children children;

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -185,7 +187,8 @@ static int
 runtime_folder(struct dg_master *m, struct dg_settings *s, struct dg_err *e)
 {
 	const char *given = dg_settings_str(s, "daglet.runtime_dir"),
-		   *unit = getenv("RUNTIME_DIRECTORY"), *sock;
+		   *unit = getenv("RUNTIME_DIRECTORY"), *sock,
+		   *state = dg_settings_str(s, "daglet.state_dir");
 	auto_free char *path = NULL, *status = NULL;
 	int r;
 
@@ -202,12 +205,19 @@ runtime_folder(struct dg_master *m, struct dg_settings *s, struct dg_err *e)
 	if (r < 0)
 		return r;
 	dg_settings_set(s, ALL_ROLES, "daglet.runtime_dir", path);
+	snprintf(m->runtime_dir, sizeof m->runtime_dir, "%s", given || unit ? "" : path);
 	sock = dg_settings_str(s, "daglet.status_socket");
-	if (!sock || !sock[0]) {
+	if (sock && sock[0])
+		return 0;
+	/* Where dagletctl looks: the unit's folder, else beside the state. */
+	status = dg_xasprintf("%s/status.sock", unit && unit[0] ? path
+						: state[0]      ? state
+								: path);
+	if (strlen(status) >= sizeof((struct sockaddr_un *)0)->sun_path) {
+		free(status);
 		status = dg_xasprintf("%s/status.sock", path);
-		dg_settings_set(
-			s, DG_ROLE_BIT(DG_ROLE_STATUS), "daglet.status_socket", status);
 	}
+	dg_settings_set(s, DG_ROLE_BIT(DG_ROLE_STATUS), "daglet.status_socket", status);
 	return 0;
 }
 
