@@ -1,7 +1,8 @@
 # backend: what starts code servers and runs; one folder each, one vtable (backend.h).
 noinst_LIBRARIES += %D%/libbackend_process.a
 %C%_libbackend_process_a_SOURCES = %D%/backend.h \
-	%D%/process/cgroup.c %D%/process/cgroup.h %D%/process/emit.c %D%/process/env.c \
+	%D%/process/cgroup.c %D%/process/cgroup.h %D%/process/drop.c %D%/process/emit.c \
+	%D%/process/env.c \
 	%D%/process/env.h %D%/process/folder.c %D%/process/handle.c %D%/process/handle.h \
 	%D%/process/lines.c %D%/process/lines.h %D%/process/output.c %D%/process/output.h \
 	%D%/process/process.c %D%/process/process.h %D%/process/runs.c %D%/process/server.c \

@@ -13,3 +13,7 @@ noinst_PROGRAMS += %D%/dagster-format
 noinst_PROGRAMS += %D%/config-check
 %C%_config_check_SOURCES = %D%/config-check.c
 %C%_config_check_LDADD = $(LIB_CONFIG)
+noinst_PROGRAMS += %D%/process-backend
+%C%_process_backend_SOURCES = %D%/process-backend.c
+%C%_process_backend_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+%C%_process_backend_LDADD = $(LIB_BACKEND_PROCESS) $(BACKEND_PROCESS_LIBS)

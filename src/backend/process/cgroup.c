@@ -2,6 +2,7 @@
 #include "backend/process/cgroup.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -137,7 +138,7 @@ dg_cgroup_make(const char *own, const char *name)
 	auto_free char *path = dg_xasprintf("%s/%s", own, name);
 	auto_free char *procs = dg_xasprintf("%s/cgroup.procs", path);
 
-	if (mkdir(path, 0755) < 0)
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		return NULL;
 	if (access(procs, W_OK) < 0) {
 		rmdir(path);
@@ -195,10 +196,10 @@ dg_cgroup_oom_kills(const char *path)
 	return -1;
 }
 
-void
+bool
 dg_cgroup_remove(const char *path)
 {
-	(void)rmdir(path);
+	return rmdir(path) == 0 || errno != EBUSY;
 }
 
 void

@@ -20,7 +20,7 @@ char *dg_cgroup_own(void);
 char *dg_cgroup_folder(
 	struct dg_str cgroup, struct dg_str mountinfo, const char *controller);
 
-/* A new folder OWN/NAME, or NULL where that is not allowed. */
+/* The folder OWN/NAME, made if it is not there, or NULL where that is not allowed. */
 char *dg_cgroup_make(const char *own, const char *name);
 /* True when everything in it was killed at once (v2). */
 bool dg_cgroup_kill(const char *path);
@@ -28,8 +28,8 @@ bool dg_cgroup_kill(const char *path);
 unsigned dg_cgroup_signal(const char *path, int sig);
 /* How many processes the kernel killed in it for want of memory; -1: it does not say. */
 long dg_cgroup_oom_kills(const char *path);
-/* Gone if it is empty. */
-void dg_cgroup_remove(const char *path);
+/* True: it is gone. False: it is not empty (what was killed takes a moment to go). */
+bool dg_cgroup_remove(const char *path);
 /* Remove empty folders OWN/PREFIX*. */
 void dg_cgroup_sweep(const char *own, const char *prefix);
 

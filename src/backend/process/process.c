@@ -73,6 +73,7 @@ close_backend(struct dg_backend *b)
 	dg_map_clear(&b->runs);
 	dg_outputs_close(&b->outputs);
 	dg_emit_close(b);
+	dg_drop_close(b);
 	sd_event_source_disable_unref(b->sweeper);
 	free(b->output_dir);
 	free(b->runs_dir);
@@ -100,6 +101,8 @@ open_backend(
 		r = dg_outputs_open(&b->outputs, host->event, e);
 	if (r == 0)
 		r = dg_emit_open(b, e);
+	if (r == 0)
+		r = dg_drop_open(b, e);
 	if (r == 0 && sd_event_add_time_relative(host->event, &b->sweeper,
 			      CLOCK_MONOTONIC, SWEEP_FIRST, DG_MINUTE, on_sweep, b) < 0)
 		r = dg_fail(e, DG_TRANSPORT, 0, "cannot set a timer");

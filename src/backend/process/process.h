@@ -4,7 +4,7 @@
  *   unit.c     what servers and runs have in common: watching, stopping, ending
  *   server.c   code servers        runs.c  runs, with run.c (daglet-run) as their parent
  *   emit.c     events on their way to the launcher
- *   folder.c   folders, markers, sweeping
+ *   folder.c   folders, markers, sweeping         drop.c  cgroups on their way out
  *   output.c lines.c  what children print     tree.c cgroup.c  all that they started
  *   handle.c stop.c env.c  pure
  */
@@ -85,6 +85,8 @@ struct dg_backend {
 	char cgroup_prefix[32];
 	const char *boot;
 	unsigned long long pidns;
+	struct dg_dropped *dropped; /* cgroups that are not empty yet */
+	sd_event_source *dropper;
 	struct dg_outputs outputs;
 	struct dg_map servers, runs; /* id -> struct dg_unit */
 	struct dg_emitted *first, **last;
@@ -106,6 +108,11 @@ bool dg_run_end_look(
 	const struct dg_backend *b, const char *name, struct dg_run_end *end);
 /* Remove what nobody needs any more. */
 void dg_folders_sweep(struct dg_backend *b);
+
+/* drop.c: the cgroup of something that ended; PATH may be NULL. */
+int dg_drop_open(struct dg_backend *b, struct dg_err *e);
+void dg_drop_close(struct dg_backend *b);
+void dg_drop_cgroup(struct dg_backend *b, const char *path);
 
 /* unit.c */
 struct dg_unit *dg_unit_new(struct dg_backend *b, bool run, const char *id);

@@ -37,8 +37,7 @@ emit(struct dg_unit *u, enum dg_backend_event_type type)
 static void
 forget(struct dg_unit *u)
 {
-	if (u->handle.cgroup)
-		dg_cgroup_remove(u->handle.cgroup);
+	dg_drop_cgroup(u->b, u->handle.cgroup);
 	dg_unit_free(u);
 }
 

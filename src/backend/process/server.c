@@ -24,8 +24,7 @@ finish(struct dg_unit *u, bool known, int status)
 
 	if (u->gone)
 		dg_unit_kill_tree(u, u->stopping);
-	if (u->handle.cgroup)
-		dg_cgroup_remove(u->handle.cgroup);
+	dg_drop_cgroup(u->b, u->handle.cgroup);
 	if (u->handle.socket)
 		(void)unlink(u->handle.socket);
 	dg_output_free(TAKE_PTR(u->output), true);
@@ -198,8 +197,7 @@ dg_server_start(struct dg_backend *b, const struct dg_server_spec *spec, struct 
 	emit_up(u);
 	return 0;
 fail:
-	if (u->handle.cgroup)
-		dg_cgroup_remove(u->handle.cgroup);
+	dg_drop_cgroup(u->b, u->handle.cgroup);
 	dg_output_free(TAKE_PTR(u->output), true);
 	dg_unit_free(u);
 	return r;
@@ -211,8 +209,7 @@ clean_after(struct dg_unit *u)
 {
 	if (u->handle.pid > 1)
 		dg_unit_kill_tree(u, true);
-	if (u->handle.cgroup)
-		dg_cgroup_remove(u->handle.cgroup);
+	dg_drop_cgroup(u->b, u->handle.cgroup);
 	if (u->handle.socket)
 		(void)unlink(u->handle.socket);
 	if (u->handle.output)

@@ -4,9 +4,3 @@ check_PROGRAMS += %D%/test_backend
 	%D%/test_output.c %D%/test_spawn.c %D%/test_stop.c %D%/test_tree.c
 %C%_test_backend_CFLAGS = $(TEST_CFLAGS) $(SYSTEMD_CFLAGS)
 %C%_test_backend_LDADD = $(LIB_BACKEND_PROCESS) $(BACKEND_PROCESS_LIBS) $(CRITERION_LIBS)
-
-# What tests/integration/test_process_backend.py talks to.
-noinst_PROGRAMS += %D%/driver
-%C%_driver_SOURCES = %D%/driver.c
-%C%_driver_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
-%C%_driver_LDADD = $(LIB_BACKEND_PROCESS) $(BACKEND_PROCESS_LIBS)

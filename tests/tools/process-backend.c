@@ -1,7 +1,7 @@
 /* A launcher in miniature, for tests/integration/test_process_backend.py: commands come
  * on stdin, one a line with tabs between words, events go out as lines of JSON.
  *
- *   driver STATE_DIR RUNTIME_DIR
+ *   process-backend STATE_DIR RUNTIME_DIR
  *   env KEY=VALUE                      for the next server or run
  *   server ID ARGV... | stop ID MSEC | kill ID | adopt_server ID HANDLE
  *   run ID ARGV... | release ID | run_stop ID MSEC | adopt_run ID HANDLE
@@ -240,7 +240,7 @@ main(int argc, char **argv)
 
 	if (argc != 3)
 		return 2;
-	dg_log_init("driver", "", DG_LOG_TEXT, LOG_INFO);
+	dg_log_init("launcher", "", DG_LOG_TEXT, LOG_INFO);
 	if (sd_event_default(&loop) < 0 ||
 		sd_event_add_io(loop, NULL, STDIN_FILENO, EPOLLIN, on_input, NULL) < 0)
 		return 1;
