@@ -1,4 +1,7 @@
 EXTRA_DIST += %D%/run-criterion.sh %D%/run.sh %D%/integration.sh
+# How the tree is built: who includes whom, what is linked to what.
+STRUCTURE_CHECKS = %D%/walls.sh %D%/checks/walls-catch.sh %D%/checks/headers.sh %D%/checks/dynamic.sh
+EXTRA_DIST += $(STRUCTURE_CHECKS)
 # A unit test links only the room it tests and what that room may use.
 TEST_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
 include tests/tools/local.mk

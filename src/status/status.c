@@ -262,24 +262,6 @@ setup(struct dg_worker *w, struct dg_err *e)
 	return r < 0 ? dg_fail(e, DG_TRANSPORT, -r, "cannot make a timer") : 0;
 }
 
-/* Where it listens does not change without a restart. */
-static int
-check(struct dg_worker *w, const struct dg_settings *next, struct dg_err *e)
-{
-	static const char *const keys[] = {"daglet.status_socket", "daglet.status_listen",
-		"daglet.runtime_dir", "daglet.state_dir"};
-
-	for (size_t i = 0; i < DG_N(keys); i++) {
-		const char *a = dg_settings_str(w->settings, keys[i]);
-		const char *b = dg_settings_str(next, keys[i]);
-
-		if (strcmp(a ? a : "", b ? b : "") != 0)
-			return dg_fail(e, DG_CONFIG, 0, "%s changes with a restart only",
-				keys[i]);
-	}
-	return 0;
-}
-
 static void
 linked(struct dg_worker *w)
 {
@@ -361,7 +343,6 @@ teardown(struct dg_worker *w)
 
 static const struct dg_worker_ops worker_ops = {
 	.setup = setup,
-	.check = check,
 	.linked = linked,
 	.message = message,
 	.control = control,
