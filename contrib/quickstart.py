@@ -86,7 +86,7 @@ def start(home, name, argv, cwd, cgroups=()):
     """A process in a session of its own that logs to NAME.log."""
     def enter():
         for group in cgroups:
-            with open(os.path.join(group, "cgroup.procs"), "w") as f:
+            with open(os.path.join(group, "cgroup.procs"), "w", encoding="ascii") as f:
                 f.write("0")
 
     environ = {**os.environ, MARK: home, "PATH": f"{BIN}:{os.environ['PATH']}"}
@@ -158,10 +158,7 @@ class Walk:
         home = os.path.join(self.home, "agent")
         if self.options.agent == "python":
             return [os.path.join(BIN, "dagster-cloud"), "agent", "run", home]
-        daglet = shutil.which("daglet", path=os.path.join(self.options.build, "src", "master"))
-        if daglet is None:
-            raise Wrong(f"there is no daglet in {self.options.build}")
-        return [daglet, "run", home]
+        return [os.path.join(self.options.build, "daglet"), "run", home]
 
     def start(self):
         shutil.rmtree(self.home, ignore_errors=True)
@@ -369,7 +366,7 @@ class Walk:
                       f"start a run     {BIN}/devplane --home {self.home}/devplane run launch "
                       f"report_job --location {LOCATION} --watch"]
             if self.options.agent == "daglet":
-                lines.append(f"the agent       {self.options.build}/src/ctl/dagletctl "
+                lines.append(f"the agent       {self.options.build}/dagletctl "
                              f"--home {agent} status")
             lines.append("end it          contrib/quickstart.sh --stop" + (
                 "" if self.options.default_home else f" --home {self.home}"))

@@ -6,7 +6,7 @@ set -eu
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build=${DAGLET_BUILD:-$top/build/gcc}
 venv=${DAGLET_VENV:-$build/venv}
-if [ ! -x "$build/src/master/daglet" ]; then
+if [ ! -x "$build/daglet" ]; then
 	echo "integration.sh: no daglet in $build; build it, or say DAGLET_BUILD=DIR" >&2
 	exit 1
 fi
