@@ -246,10 +246,11 @@ send_batch(struct dg_link *l)
 	int sent;
 
 	STAILQ_FOREACH (p, &l->out, entry) {
-		struct msghdr *h = &hdr[n].msg_hdr;
+		struct msghdr *h;
 
 		if (n == BATCH)
 			break;
+		h = &hdr[n].msg_hdr;
 		iov[n] = (struct iovec){p->bytes, p->n};
 		*h = (struct msghdr){.msg_iov = &iov[n], .msg_iovlen = 1};
 		if (p->fd >= 0) {

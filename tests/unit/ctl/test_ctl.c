@@ -141,8 +141,8 @@ Test(view, documents_that_lack_everything_are_shown_as_far_as_they_go)
 	static dg_view *const views[] = {dg_view_status, dg_view_locations,
 		dg_view_requests, dg_view_runs, dg_view_check};
 	static const char *const docs[] = {"{}", "[]", "null",
-		"{\"roles\": [{}, 5], \"locations\": [{}], \"servers\": [[]],"
-		" \"runs\": [\"x\"], \"requests\": [{}], \"health\": 3}"};
+		("{\"roles\": [{}, 5], \"locations\": [{}], \"servers\": [[]],"
+		 " \"runs\": [\"x\"], \"requests\": [{}], \"health\": 3}")};
 
 	for (size_t i = 0; i < DG_N(views); i++)
 		for (size_t k = 0; k < DG_N(docs); k++) {

@@ -14,7 +14,7 @@ struct text {
 	size_t size, n;
 };
 
-static void
+static void __attribute__((format(printf, 2, 3)))
 add(struct text *t, const char *fmt, ...)
 {
 	va_list ap;

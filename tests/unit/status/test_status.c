@@ -267,8 +267,8 @@ Test(metrics, every_number_has_its_line)
 		"daglet_locations{state=\"SERVING\"} 1\n",
 		"daglet_locations{state=\"BROKEN\"} 0\n",
 		"daglet_location_up{deployment=\"prod\",location=\"etl\"} 1\n",
-		"daglet_server_calls{deployment=\"\",location=\"etl\",server=\"00ff\"} "
-		"2\n",
+		("daglet_server_calls{deployment=\"\",location=\"etl\",server=\"00ff\"} "
+		 "2\n"),
 		"daglet_runs{status=\"RUNNING\"} 1\n",
 	};
 	struct dg_mirror m;
