@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -103,6 +105,15 @@ split(char *text, const char **ret_host, const char **ret_port)
 	return **ret_host ? 0 : -1;
 }
 
+/* getaddrinfo() takes more than there is. */
+static bool
+is_port(const char *s)
+{
+	size_t n = strspn(s, "0123456789");
+
+	return n > 0 && n <= 5 && !s[n] && strtol(s, NULL, 10) <= 65535;
+}
+
 int
 dg_sock_listen_tcp(const char *address, struct dg_err *e)
 {
@@ -114,7 +125,8 @@ dg_sock_listen_tcp(const char *address, struct dg_err *e)
 	const char *host, *port;
 	int on = 1, num = 0;
 
-	if (split(text, &host, &port) < 0 || getaddrinfo(host, port, &hints, &found) != 0)
+	if (split(text, &host, &port) < 0 || !is_port(port) ||
+		getaddrinfo(host, port, &hints, &found) != 0)
 		return dg_fail(e, DG_CONFIG, 0,
 			"'%s' is no address to listen at (127.0.0.1:9090, [::1]:9090)",
 			address);

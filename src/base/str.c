@@ -118,6 +118,7 @@ dg_buf_reserve(struct dg_buf *b, size_t more)
 		cap = cap < ((size_t)1 << 24) ? cap * 2 : cap + cap / 4;
 	b->p = dg_xrealloc(b->p, cap, 1);
 	b->cap = cap;
+	b->p[b->n] = '\0';
 }
 
 void

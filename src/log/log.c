@@ -121,17 +121,27 @@ add_plain(struct dg_buf *b, const char *s)
 		dg_buf_addc(b, (unsigned char)*s < 0x20 || *s == 0x7f ? ' ' : *s);
 }
 
+/* "key": "value", of which at most CAP bytes; what is no UTF-8 becomes '?'. */
 static void
-add_json(struct dg_buf *b, const char *key, const char *value)
+add_json(struct dg_buf *b, const char *key, const char *value, size_t cap)
 {
+	struct dg_str s = dg_strn(value, strnlen(value, cap));
+
 	dg_buf_addf(b, "%s\"%s\": \"", b->n > 1 ? ", " : "", key);
-	for (const unsigned char *p = (const unsigned char *)value; *p; p++) {
-		if (*p == '"' || *p == '\\')
-			dg_buf_addf(b, "\\%c", *p);
-		else if (*p < 0x20 || *p == 0x7f)
-			dg_buf_addf(b, "\\u%04x", *p);
+	while (s.n) {
+		uint32_t cp;
+		size_t n = dg_utf8_decode(s, &cp);
+
+		if (n == 0)
+			dg_buf_addc(b, '?');
+		else if (cp == '"' || cp == '\\')
+			dg_buf_addf(b, "\\%c", (char)cp);
+		else if (cp < 0x20 || cp == 0x7f)
+			dg_buf_addf(b, "\\u%04x", (unsigned)cp);
 		else
-			dg_buf_addc(b, (char)*p);
+			dg_buf_add(b, s.p, n);
+		n += n == 0;
+		s = dg_strn(s.p + n, s.n - n);
 	}
 	dg_buf_addc(b, '"');
 }
@@ -211,12 +221,58 @@ to_journal(int prio, const char *text, const struct dg_kv *kv)
 		free(own[i]);
 }
 
+static void
+json_line(struct dg_buf *line, int prio, const char *text, const struct dg_kv *kv,
+	size_t cap)
+{
+	char when[40], number[24];
+
+	stamp(when, sizeof when);
+	dg_buf_reset(line);
+	dg_buf_addc(line, '{');
+	add_json(line, "time", when, cap);
+	add_json(line, "level", prio_name(prio), cap);
+	add_json(line, "role", self.role, cap);
+	if (self.inst[0])
+		add_json(line, "inst", self.inst, cap);
+	snprintf(number, sizeof number, "%d", getpid());
+	add_json(line, "pid", number, cap);
+	add_json(line, "message", text, cap);
+	for (; kv && kv->key; kv++)
+		if (kv->value)
+			add_json(line, kv->key, kv->value, cap);
+	if (self.dropped) {
+		snprintf(number, sizeof number, "%lu", self.dropped);
+		add_json(line, "lines_dropped", number, cap);
+	}
+	dg_buf_adds(line, "}\n");
+}
+
+static void
+text_line(struct dg_buf *line, int prio, const char *text, const struct dg_kv *kv)
+{
+	char when[40];
+
+	stamp(when, sizeof when);
+	dg_buf_addf(line, "%s %-5s %s%s%s[%d] ", when, prio_name(prio), self.role,
+		self.inst[0] ? ":" : "", self.inst, getpid());
+	add_plain(line, text);
+	for (; kv && kv->key; kv++)
+		if (kv->value) {
+			dg_buf_addf(line, " %s=", kv->key);
+			add_plain(line, kv->value);
+		}
+	if (self.dropped)
+		dg_buf_addf(line, " lines_dropped=%lu", self.dropped);
+	dg_buf_addc(line, '\n');
+}
+
 void
 dg_log_(int prio, const struct dg_kv *kv, const char *fmt, ...)
 {
 	auto_buf text = DG_BUF_INIT;
 	auto_buf line = DG_BUF_INIT;
-	char when[40], pid[16];
+	size_t cap = LINE_MAX_BYTES;
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -226,34 +282,12 @@ dg_log_(int prio, const struct dg_kv *kv, const char *fmt, ...)
 		to_journal(prio, dg_buf_str(&text).p, kv);
 		return;
 	}
-	stamp(when, sizeof when);
-	snprintf(pid, sizeof pid, "%d", getpid());
-	if (self.format == DG_LOG_JSON) {
-		dg_buf_addc(&line, '{');
-		add_json(&line, "time", when);
-		add_json(&line, "level", prio_name(prio));
-		add_json(&line, "role", self.role);
-		if (self.inst[0])
-			add_json(&line, "inst", self.inst);
-		add_json(&line, "pid", pid);
-		add_json(&line, "message", dg_buf_str(&text).p);
-		for (; kv && kv->key; kv++)
-			if (kv->value)
-				add_json(&line, kv->key, kv->value);
-		dg_buf_adds(&line, "}\n");
-	} else {
-		dg_buf_addf(&line, "%s %-5s %s%s%s[%s] ", when, prio_name(prio),
-			self.role, self.inst[0] ? ":" : "", self.inst, pid);
-		add_plain(&line, dg_buf_str(&text).p);
-		for (; kv && kv->key; kv++)
-			if (kv->value) {
-				dg_buf_addf(&line, " %s=", kv->key);
-				add_plain(&line, kv->value);
-			}
-		if (self.dropped)
-			dg_buf_addf(&line, " lines_dropped=%lu", self.dropped);
-		dg_buf_addc(&line, '\n');
-	}
+	if (self.format == DG_LOG_TEXT)
+		text_line(&line, prio, dg_buf_str(&text).p, kv);
+	else
+		do /* a line that is cut would be no JSON: shorter values instead */
+			json_line(&line, prio, dg_buf_str(&text).p, kv, cap);
+		while (line.n > LINE_MAX_BYTES && (cap /= 2) > 16);
 	write_stderr(&line);
 }
 

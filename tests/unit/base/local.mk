@@ -1,4 +1,10 @@
-check_PROGRAMS += %D%/test_base
+check_PROGRAMS += %D%/test_base %D%/test_crash %D%/test_fd
 %C%_test_base_SOURCES = %D%/test_base.c
 %C%_test_base_CFLAGS = $(TEST_CFLAGS)
 %C%_test_base_LDADD = $(LIB_BASE) $(CRITERION_LIBS)
+%C%_test_crash_SOURCES = %D%/test_crash.c
+%C%_test_crash_CFLAGS = $(TEST_CFLAGS)
+%C%_test_crash_LDADD = $(LIB_BASE) $(CRITERION_LIBS)
+%C%_test_fd_SOURCES = %D%/test_fd.c
+%C%_test_fd_CFLAGS = $(TEST_CFLAGS)
+%C%_test_fd_LDADD = $(LIB_BASE) $(CRITERION_LIBS)

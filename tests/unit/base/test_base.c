@@ -66,6 +66,12 @@ Test(str, a_buffer_grows_and_is_always_a_c_string)
 	dg_buf_add(&b, "a\0b", 3);
 	cr_assert_eq(b.n, 3);
 	cr_assert_eq(b.p[3], '\0');
+	for (size_t n = 0; n < 300; n += 60) { /* also when nothing was added yet */
+		auto_buf empty = DG_BUF_INIT;
+
+		dg_buf_reserve(&empty, n);
+		cr_assert_str_eq(empty.p, "");
+	}
 }
 
 Test(map, keeps_what_was_put_through_growth_and_deletion)
