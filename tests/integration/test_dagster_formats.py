@@ -1,248 +1,334 @@
-"""Dagster's formats: what daglet composes, against the real classes' own bytes."""
+"""Requests, answers, errors, code servers and workspaces, against the real classes' own bytes."""
 
 import json
-import os
-import subprocess
+import random
 
+import dagster._check as check
 import pytest
-from dagster._core.instance.ref import InstanceRef
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._grpc import types as grpc_types
+from dagster._record import copy as record_copy
 from dagster._serdes import deserialize_value, serialize_value
-from dagster_cloud.instance import _cached_inject_deployment
-from dagster_cloud.workspace.user_code_launcher.utils import get_instance_ref_for_user_code
+from dagster._utils.error import SerializableErrorInfo, truncate_serialized_error
+from dagster_cloud.api import dagster_cloud_api as api
+from dagster_cloud.workspace.user_code_launcher.utils import get_grpc_server_env
+from dagster_cloud_cli.core.workspace import CodeLocationDeployData
+from formats import (
+    DEPLOY_DATA,
+    ERROR,
+    HARD_TEXT,
+    instance_ref,
+    JOB,
+    LOCATION,
+    raised,
+    REF_TEXT,
+    Refused,
+    REPO,
+    throw,
+    tool,
+    WHERE,
+)
 
-BUILD = os.environ.get("DAGLET_BUILD", os.getcwd())
-TOOL = os.path.join(BUILD, "tests", "tools", "dagster-format")
+# --- requests ----------------------------------------------------------------------------------
 
+SENSOR = grpc_types.SensorExecutionArgs(
+    repository_origin=REPO, instance_ref=None, sensor_name="s", last_tick_completion_time=1700000000.0,
+    last_run_key=None, cursor="\x07 é 😀", log_key=["a"], last_sensor_start_time=1.5)
+SCHEDULE = grpc_types.ExternalScheduleExecutionArgs(
+    repository_origin=REPO, instance_ref=None, schedule_name="s", scheduled_execution_timestamp=1700000000.0,
+    scheduled_execution_timezone="UTC", log_key=["a"])
+PARTITION = grpc_types.PartitionArgs(
+    repository_origin=REPO, job_name="j", partition_set_name="p", partition_name="1", instance_ref=None)
 
-class Refused(Exception):
-    """The tool said no; args are the class and the text."""
-
-
-class Tool:
-    def __init__(self):
-        self.process = subprocess.Popen([TOOL], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    def __call__(self, *words):
-        self.process.stdin.write(json.dumps(words).encode() + b"\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        assert line, f"the tool died of {words!r}"
-        answer = json.loads(line)
-        if "error" in answer:
-            raise Refused(answer["class"], answer["error"])
-        return answer["out"]
-
-    def close(self):
-        self.process.stdin.close()
-        assert self.process.wait(10) == 0
-
-
-@pytest.fixture(scope="module")
-def tool():
-    t = Tool()
-    yield t
-    t.close()
-
-
-# --- instance refs -----------------------------------------------------------------------------
-
-BASE = """\
-instance_class: {module: dagster_cloud, class: DagsterCloudAgentInstance}
-"""
-API = """\
-dagster_cloud_api: {agent_token: {env: DAGSTER_CLOUD_AGENT_TOKEN}, deployment: prod}
-"""
-LAUNCHER = """\
-user_code_launcher: {module: dagster_cloud.workspace.user_code_launcher, class: ProcessUserCodeLauncher}
-"""
-PLAIN = BASE + API + LAUNCHER
-
-CONFIGURATIONS = {
-    "plain": PLAIN,
-    "module of old": "instance_class: {module: dagster_cloud.instance, class: DagsterCloudAgentInstance}\n"
-    + API + LAUNCHER,
-    "label, url, time-outs": BASE + LAUNCHER + """\
-dagster_cloud_api:
-  url: {env: URL_OF_MINE}
-  agent_token: "a literal: token"
-  agent_label: Größe "x" ☃ 😀
-  deployment: prod
-  timeout: 61
-  retries: 7
-  backoff_factor: 0.25
-  method: POST
-  verify: no
-  headers: {X-A: b, "123": "456", 'y': "yes"}
-  cookies: {}
-  proxies: {http: "http://p:1"}
-  socket_options: [[SOL_SOCKET, SO_KEEPALIVE, 1], ["IPPROTO_TCP", "TCP_NODELAY", 0x1]]
-""",
-    "deployments and branches": BASE + LAUNCHER + """\
-dagster_cloud_api:
-  agent_token: t
-  deployments: [prod, {env: SECOND}]
-  branch_deployments: true
-""",
-    "deployments empty, branches false": BASE + LAUNCHER + """\
-dagster_cloud_api: {agent_token: t, deployments: [], branch_deployments: false, all_serverless_deployments: true}
-""",
-    "branches from the environment": BASE + LAUNCHER + """\
-dagster_cloud_api: {agent_token: t, branch_deployments: {env: BRANCHES}}
-""",
-    "deployment is a list": BASE + LAUNCHER + """\
-dagster_cloud_api: {agent_token: t, deployment: [a, b]}
-""",
-    "queues, isolation, allowed locations": PLAIN + """\
-agent_queues: {include_default_queue: false, additional_queues: [gpu, cpu]}
-isolated_agents: {enabled: true}
-agent_replicas: {enabled: off}
-allowed_full_deployment_locations: {prod: [a, "1"], dev: []}
-allowed_branch_deployment_locations: [x]
-""",
-    "metrics": BASE + API + """\
-user_code_launcher:
-  module: dagster_cloud
-  class: ProcessUserCodeLauncher
-  config:
-    agent_metrics: {enabled: true}
-    code_server_metrics: {enabled: true}
-    server_ttl: {full_deployments: {enabled: true, ttl_seconds: 100}, max_servers: 3}
-    server_process_startup_timeout: {env: STARTUP}
-    wait_for_processes: true
-""",
-    "metrics alone": BASE + API + """\
-user_code_launcher:
-  module: dagster_cloud
-  class: ProcessUserCodeLauncher
-  config: {agent_metrics: {enabled: true}}
-""",
-    "config empty": BASE + API + """\
-user_code_launcher: {module: dagster_cloud, class: ProcessUserCodeLauncher, config: {}}
-""",
-    "docker": BASE + API + """\
-user_code_launcher:
-  module: dagster_cloud.workspace.docker
-  class: DockerUserCodeLauncher
-  config:
-    networks: [n1, n2]
-    env_vars: [A, "B=1", 'C=x: y']
-    container_kwargs: {auto_remove: true, volumes: ["/a:/b:ro"], mem_limit: 1.5e+3, odd: .5, none: ~, oct: 010, time: 2020-01-01, sexa: 1:30}
-""",
-    "anchors": BASE + LAUNCHER + """\
-dagster_cloud_api: {agent_token: {env: T}, deployment: prod, headers: &h {A: b}, cookies: *h, socket_options: [&s [1, 2], *s]}
-isolated_agents: &e {enabled: true}
-agent_replicas: *e
-allowed_full_deployment_locations: {a: &x [1a, 2b], b: *x}
-allowed_branch_deployment_locations: *x
-compute_logs: {module: dagster.core.storage.noop_compute_log_manager, class: N, config: {a: *h, b: *h, c: *e}}
-""",
-    "anchor of the launcher's config": BASE + API + """\
-user_code_launcher:
-  module: dagster_cloud.workspace.docker
-  class: DockerUserCodeLauncher
-  config: &c {agent_metrics: {enabled: true}, env_vars: &v [A], networks: *v}
-compute_logs: {module: m, class: c, config: *c}
-""",
-    "merge key": BASE + API + """\
-user_code_launcher:
-  module: dagster_cloud
-  class: ProcessUserCodeLauncher
-  config: {<<: {a: 1, b: 2}, b: 3}
-""",
-    "compute logs": PLAIN + """\
-compute_logs: {module: dagster._core.storage.noop_compute_log_manager, class: NoOpComputeLogManager}
-""",
-    "compute logs to S3": PLAIN + """\
-compute_logs:
-  module: dagster_aws.s3.compute_log_manager
-  class: S3ComputeLogManager
-  config: {bucket: b, prefix: {env: PREFIX}, use_ssl: true, upload_interval: 30, upload_extra_args: {ServerSideEncryption: AES256}}
-""",
-    "local storage, secrets, defs state": PLAIN + """\
-local_artifact_storage: {module: dagster._core.storage.root, class: LocalArtifactStorage, config: {base_dir: /x}}
-secrets: {custom: {module: my.secrets, class: Mine, config: {a: {env: B}}}}
-defs_state_storage: {module: dagster.x, class: Y}
-scheduler: {module: dagster.core.scheduler, class: DagsterDaemonScheduler, config: {max_catchup_runs: 5}}
-run_launcher: {module: dagster_cloud.execution.x, class: Z, config: {q: [1, 2, {w: null}]}}
-""",
-    "run queue": PLAIN + """\
-run_queue: {max_concurrent_runs: 7, tag_concurrency_limits: [{key: a, value: b, limit: 2}, {key: c, limit: 1, value: {applyLimitPerUniqueValue: true}}]}
-""",
-    "run coordinator": PLAIN + """\
-run_coordinator: {module: dagster.core.run_coordinator, class: DefaultRunCoordinator}
-""",
-    "settings": PLAIN + """\
-telemetry: {enabled: false}
-python_logs: {python_log_level: INFO, managed_python_loggers: [a, "ü"], dagster_handler_config: {handlers: {h: {class: x, level: 10, f: 1.0, big: 123456789012345678901234567890, e: 1e+30, t: 2020-01-01}}}}
-run_monitoring: {enabled: true, start_timeout_seconds: 1_000, max_runtime_seconds: 0x10}
-run_retries: {enabled: true, max_retries: 3}
-code_servers: {local_startup_timeout: 5}
-retention: {schedule: {purge_after_days: 90}, sensor: {purge_after_days: {skipped: 7, failure: -1}}}
-backfills: {use_threads: true, num_workers: 3}
-sensors: {}
-schedules: {num_workers: 2}
-nux: {enabled: false}
-auto_materialize: {enabled: true, minimum_interval_seconds: {env: M}, run_tags: {b: c, a: "1"}}
-concurrency: {pools: {default_limit: 1, granularity: run}}
-freshness: {enabled: true}
-""",
-    "three storages": PLAIN + """\
-run_storage: {module: dagster.core.storage.runs, class: SqliteRunStorage, config: {base_dir: /r}}
-schedule_storage: {module: m, class: c}
-""",
-    "storage postgres": PLAIN + """\
-storage: {postgres: {postgres_db: {hostname: h, username: u, password: {env: P}, db_name: d, port: 5432}}}
-""",
-    "storage mysql": PLAIN + "storage: {mysql: {mysql_url: {env: U}}}\n",
-    "storage sqlite": PLAIN + "storage: {sqlite: {base_dir: /var/lib/d}}\n",
-    "storage sqlite from the environment": PLAIN + "storage: {sqlite: {base_dir: {env: D}}}\n",
-    "storage custom": PLAIN + "storage: {custom: {module: dagster.core.storage.x, class: C, config: {a: b}}}\n",
-    "long texts": BASE + LAUNCHER + """\
-dagster_cloud_api:
-  agent_token: t
-  deployment: "with space"
-  agent_label: "%s"
-  headers: {a: "line\\nline\\n", b: " lead", c: "trail ", d: "", e: "null", f: "1.0", g: "- x", h: "a # b", i: "it's", "j: k": "\\t\\x07"}
-""" % ("a word and " * 30),
+REQUESTS = {
+    "PING_LOCATION": api.PingLocationArgs(location_name=LOCATION),
+    "GET_EXTERNAL_EXECUTION_PLAN": grpc_types.ExecutionPlanSnapshotArgs(
+        job_origin=JOB, op_selection=[], run_config={"x": {"y": 1e16, "z": [float("nan"), None]}},
+        step_keys_to_execute=None, job_snapshot_id="abc"),
+    "GET_SUBSET_EXTERNAL_PIPELINE_RESULT": grpc_types.JobSubsetSnapshotArgs(
+        job_origin=JOB, op_selection=["a"], asset_selection=None, include_parent_snapshot=True),
+    "GET_EXTERNAL_PARTITION_CONFIG": PARTITION,
+    "GET_EXTERNAL_PARTITION_TAGS": PARTITION,
+    "GET_EXTERNAL_PARTITION_NAMES": grpc_types.PartitionNamesArgs(
+        repository_origin=REPO, job_name="j", partition_set_name="p"),
+    "GET_EXTERNAL_PARTITION_SET_EXECUTION_PARAM_DATA": grpc_types.PartitionSetExecutionParamArgs(
+        repository_origin=REPO, partition_set_name="p", partition_names=["1", "2"], instance_ref=None),
+    "GET_EXTERNAL_SCHEDULE_EXECUTION_DATA": SCHEDULE,
+    "GET_EXTERNAL_SENSOR_EXECUTION_DATA": SENSOR,
+    "GET_EXTERNAL_NOTEBOOK_DATA": grpc_types.NotebookPathArgs(
+        code_location_origin=WHERE, notebook_path="/a/ü \\ b.ipynb"),
+    "REFRESH_COMPONENT_STATE": api.RefreshComponentStateArgs(location_name=LOCATION, defs_state_keys=["k"]),
 }
+WITH_REF = {"GET_EXTERNAL_EXECUTION_PLAN", "GET_EXTERNAL_SCHEDULE_EXECUTION_DATA",
+            "GET_EXTERNAL_SENSOR_EXECUTION_DATA"}
+COMPOSED = [k for k in REQUESTS if k not in ("PING_LOCATION", "REFRESH_COMPONENT_STATE")]
 
 
-def python_ref(directory, deployment, kind):
-    ref = InstanceRef.from_dir(str(directory))
-    ref = ref._replace(
-        custom_instance_class_data=_cached_inject_deployment(ref.custom_instance_class_data, deployment))
-    return serialize_value(get_instance_ref_for_user_code(ref) if kind == "user" else ref)
+def body(kind, args):
+    return serialize_value(api.DagsterCloudApiRequest(
+        request_id="r-1", request_api=api.DagsterCloudApi[kind], request_args=args,
+        deployment_name="prod", expire_at=1700000600.0, is_branch_deployment=False))
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
-@pytest.mark.parametrize("deployment", ["prod", "a-branch: 1 ü", "yes"])
-def test_instance_ref(tool, tmp_path, name, deployment):
-    (tmp_path / "dagster.yaml").write_text(CONFIGURATIONS[name], encoding="utf-8")
-    for kind in ("deployment", "user"):
-        ours = tool("ref", kind, CONFIGURATIONS[name], str(tmp_path), deployment)
-        assert ours == python_ref(tmp_path, deployment, kind)
-        assert isinstance(deserialize_value(ours, InstanceRef), InstanceRef)
+@pytest.mark.parametrize("kind", COMPOSED)
+def test_arguments_on_the_wire(tool, tmp_path, kind):
+    args, ref = REQUESTS[kind], instance_ref(tmp_path)
+    sent = args
+    if kind in WITH_REF:
+        sent = record_copy(args, instance_ref=ref)
+    if kind == "GET_EXTERNAL_SENSOR_EXECUTION_DATA":
+        sent = sent.with_default_timeout(62)
+    want = args.notebook_path if kind == "GET_EXTERNAL_NOTEBOOK_DATA" else serialize_value(sent)
+    assert tool("compose", kind, body(kind, args), serialize_value(ref)) == want
 
 
-def test_instance_ref_with_a_token_file(tool, tmp_path):
-    """daglet's own token_file: the ref is that of a configuration which names the variable."""
-    literal = BASE + LAUNCHER + "dagster_cloud_api: {agent_token: literal, deployment: prod}\n"
-    (tmp_path / "dagster.yaml").write_text(PLAIN, encoding="utf-8")
-    for kind in ("deployment", "user"):
-        ours = tool("ref", kind, literal, str(tmp_path), "prod", "DAGSTER_CLOUD_AGENT_TOKEN")
-        assert ours == python_ref(tmp_path, "prod", kind)
-        assert "literal" not in ours
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_location_of_a_request(tool, kind):
+    assert tool("location", kind, body(kind, REQUESTS[kind])) == LOCATION
 
 
-@pytest.mark.parametrize("text, word", [
-    ("a: [", "dagster.yaml"),
-    ("- a", "mapping"),
-    (PLAIN + "compute_logs: {module: [x], class: y}", "compute_logs"),
-    (PLAIN + "storage: {other: 1}", "storage"),
-    (PLAIN + "python_logs: {dagster_handler_config: {handlers: {1: x}}}", "python_logs"),
+def test_sensor_arguments(tool):
+    kind = "GET_EXTERNAL_SENSOR_EXECUTION_DATA"
+
+    def sent(**changes):
+        args = json.loads(serialize_value(SENSOR))
+        for key, value in changes.items():
+            if value == "absent":
+                del args[key]
+            else:
+                args[key] = value
+        text = json.loads(body(kind, SENSOR))
+        text["request_args"] = args
+        return json.loads(tool("compose", kind, json.dumps(text), REF_TEXT))
+
+    assert sent()["timeout"] == 62
+    assert sent(timeout=7)["timeout"] == 7
+    assert sent(timeout="absent")["timeout"] == 62
+    for changes in ({"last_completion_time": None}, {"last_completion_time": "absent"},
+                    {"last_tick_completion_time": None}, {"last_tick_completion_time": "absent"}):
+        got = sent(**changes)
+        assert got["last_tick_completion_time"] == got["last_completion_time"] == 1700000000.0
+    got = sent(last_tick_completion_time=None, last_completion_time=None)
+    assert got["last_tick_completion_time"] is None and got["last_completion_time"] is None
+    # An integer stays one, unknown members stay where they are.
+    assert sent(unknown={"__class__": "Later", "x": 1})["unknown"] == {"__class__": "Later", "x": 1}
+
+
+@pytest.mark.parametrize("kind", COMPOSED)
+def test_what_is_unknown_passes(tool, kind):
+    """Other spaces, other order, other escapes, unknown members: only what must be is changed."""
+    args = json.loads(serialize_value(REQUESTS[kind]))
+    args["new_member"] = {"__class__": "Unknown", "e": {"__enum__": "No.WAY"}}
+    if "instance_ref" in args:
+        args["instance_ref"] = "OLD"
+    text = json.dumps(dict(reversed(args.items())), indent=1, ensure_ascii=False)
+    whole = '{"__class__": "DagsterCloudApiRequest", "request_args": %s }' % text
+    got = tool("compose", kind, whole, REF_TEXT)
+    if kind == "GET_EXTERNAL_NOTEBOOK_DATA":
+        assert got == args["notebook_path"]
+        return
+    want = text.replace('"OLD"', REF_TEXT if kind in WITH_REF else '"OLD"')
+    if kind == "GET_EXTERNAL_SENSOR_EXECUTION_DATA":
+        want = want.replace('"timeout": null', '"timeout": 62')
+    assert got == want
+
+
+@pytest.mark.parametrize("kind, changes, want", [
+    ("GET_EXTERNAL_EXECUTION_PLAN", {}, 60),
+    ("GET_EXTERNAL_SCHEDULE_EXECUTION_DATA", {}, 61),
+    ("GET_EXTERNAL_SCHEDULE_EXECUTION_DATA", {"timeout": 9}, 9),
+    ("GET_EXTERNAL_SENSOR_EXECUTION_DATA", {}, 62),
+    ("GET_EXTERNAL_SENSOR_EXECUTION_DATA", {"timeout": 300}, 300),
+    ("REFRESH_COMPONENT_STATE", {}, 300),
 ])
-def test_instance_ref_refused(tool, text, word):
+def test_deadlines(tool, kind, changes, want):
+    args = record_copy(REQUESTS[kind], **changes) if changes else REQUESTS[kind]
+    assert tool("deadline", kind, body(kind, args)) == str(want)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"request_args": null}', '{"request_args": [1]}'])
+def test_bodies_that_are_none(tool, text):
     with pytest.raises(Refused) as e:
-        tool("ref", "user", text, "/h", "prod")
-    assert e.value.args[0] == "config"
-    assert word in e.value.args[1] or word == "dagster.yaml"
+        tool("compose", "GET_EXTERNAL_PARTITION_NAMES", text, REF_TEXT)
+    assert e.value.args[0] == "user"
+
+
+# --- answers -----------------------------------------------------------------------------------
+
+TELEMETRY = api.DagsterCloudApiThreadTelemetry(
+    submitted_to_executor_timestamp=1700000000.1, thread_start_run_timestamp=1700000000.2,
+    thread_end_handle_api_request_timestamp=1700000000.3)
+def test_answers(tool):
+    rows = [
+        ("success", "", api.DagsterCloudApiSuccess(thread_telemetry=TELEMETRY)),
+        ("error", serialize_value(ERROR),
+         api.DagsterCloudApiErrorResponse(error_infos=[ERROR], thread_telemetry=TELEMETRY)),
+        ("unknown", "SOME_ü", api.DagsterCloudApiUnknownCommandResponse(
+            request_api="SOME_ü", thread_telemetry=TELEMETRY)),
+        ("grpc", "", api.DagsterCloudApiGrpcResponse(
+            serialized_response_or_error="", thread_telemetry=TELEMETRY)),
+    ]
+    texts = [HARD_TEXT.replace("\x00", ""), serialize_value(ERROR), "".join(map(chr, range(1, 0xd800, 7)))]
+    for text in texts:
+        rows.append(("grpc", text, api.DagsterCloudApiGrpcResponse(
+            serialized_response_or_error=text, thread_telemetry=TELEMETRY)))
+    for kind, text, response in rows:
+        want = api.DagsterCloudUploadApiResponse(
+            request_id='r "1"', request_api="PING_LOCATION", response=response)
+        ours = tool("answer", kind, text, "PING_LOCATION", 'r "1"')
+        assert ours == serialize_value(want)
+        assert deserialize_value(ours, api.DagsterCloudUploadApiResponse) == want
+
+
+# --- errors ------------------------------------------------------------------------------------
+
+
+def test_errors_by_their_words(tool):
+    failed = SerializableErrorInfo("ImportError: x\n", ["  line\n"], "ImportError")
+    rows = [
+        (("unreachable", "UNAVAILABLE", "60", "", "why"),
+         lambda: throw(DagsterUserCodeUnreachableError(
+             "Could not reach user code server. gRPC Error code: UNAVAILABLE"))),
+        (("unreachable", "DEADLINE_EXCEEDED", "60", "", ""),
+         lambda: throw(DagsterUserCodeUnreachableError(
+             "User code server request timed out due to taking longer than 60 seconds to complete."))),
+        (("unreachable", "", "", "", ""),
+         lambda: throw(DagsterUserCodeUnreachableError("Could not reach user code server"))),
+        (("no-server", "prod", "etl"),
+         lambda: throw(DagsterUserCodeUnreachableError("No server endpoint exists for prod:etl"))),
+        (("server-failed", "prod", "etl", serialize_value(failed)),
+         lambda: throw(DagsterUserCodeUnreachableError(
+             f"Failure loading server endpoint for prod:etl:\n{failed}"))),
+        (("deprecated", "LAUNCH_STEP"),
+         lambda: check.failed(f"Unexpected deprecated request type {api.DagsterCloudApi.LAUNCH_STEP}")),
+        (("class", "Exception", "a\nb", ""), lambda: throw(Exception("a\nb"))),
+    ]
+    for words, raiser in rows:
+        ours, theirs = deserialize_value(tool("error", *words), SerializableErrorInfo), raised(raiser)
+        assert (ours.message, ours.cls_name, ours.stack) == (theirs.message, theirs.cls_name, [])
+
+
+def test_the_cause_of_an_unreachable_server(tool):
+    """As grpc's own exception prints itself, but for its debug string."""
+    from dagster._grpc.client import DagsterGrpcClient
+
+    theirs = raised(lambda: DagsterGrpcClient(socket="/nowhere/at/all").ping(""))
+    details = theirs.cause.message.split('details = "')[1].split('"\n')[0]
+    ours = deserialize_value(tool("error", "unreachable", "UNAVAILABLE", "60", "", details),
+                             SerializableErrorInfo)
+    assert ours.message == theirs.message
+    assert ours.cause.cls_name == theirs.cause.cls_name == "_InactiveRpcError"
+    assert ours.cause.message == theirs.cause.message.split("\tdebug_error_string")[0] + ">\n"
+
+
+def test_the_time_out_of_a_sensor(tool):
+    ours = deserialize_value(tool("error", "unreachable", "DEADLINE_EXCEEDED", "7", "sensor", ""),
+                             SerializableErrorInfo)
+    assert ours.message == (
+        "dagster._core.errors.DagsterUserCodeUnreachableError: The sensor tick timed out due to taking "
+        "longer than 7 seconds to execute the sensor function. One way to avoid this error is to break up "
+        "the sensor work into chunks, using cursors to let subsequent sensor calls pick up where the "
+        "previous call left off.\n")
+
+
+@pytest.mark.parametrize("branch", ["", "branch"])
+def test_a_location_that_is_not_allowed(tool, branch):
+    where = "for branch deployments" if branch else "in deployment 'prod'"
+    ours = deserialize_value(tool("error", "not-allowed", "prod", "etl", branch), SerializableErrorInfo)
+    assert ours.message.startswith(f"Exception: Agent is not allowed to serve location 'etl' {where}. Location is")
+    assert ours.message.endswith("in the list of allowed locations.\n")
+
+
+def test_timestamped_error(tool):
+    want = api.TimestampedError(timestamp=1700000000.0, error=ERROR)
+    assert tool("error", "timestamped", serialize_value(ERROR), "1700000000000000") == serialize_value(want)
+
+
+def random_error(rng, depth):
+    def text(most):
+        return "".join(rng.choice('ab"\\\n é☃😀') for _ in range(rng.randrange(most)))
+
+    return SerializableErrorInfo(
+        message=text(60), stack=[text(25) for _ in range(rng.randrange(4))],
+        cls_name=rng.choice([None, "X", "n" * 1001, "é" * 1000]),
+        cause=random_error(rng, depth - 1) if depth and rng.random() < 0.7 else None,
+        context=random_error(rng, depth - 1) if depth and rng.random() < 0.5 else None)
+
+
+def test_errors_cut_to_size(tool):
+    rng = random.Random(7)
+    for _ in range(300):
+        error = random_error(rng, 4)
+        limit, depth = rng.choice([0, 5, 30, 200, 5000]), rng.randrange(4)
+        want = serialize_value(truncate_serialized_error(error, limit, depth))
+        assert tool("error", "truncate", serialize_value(error), str(limit), str(depth)) == want
+        assert tool("error", "text", serialize_value(error)) == str(error)
+
+
+# --- code servers ------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("data", DEPLOY_DATA)
+def test_code_server(tool, tmp_path, data):
+    ref = instance_ref(tmp_path)
+    text = serialize_value(data)
+    for metrics in ("", "metrics"):
+        assert json.loads(tool("server", "argv", text, "", "", metrics)) == data.get_grpc_server_command(
+            metrics_enabled=bool(metrics))
+    env = dict(e.split("=", 1) for e in json.loads(tool("server", "env", text, LOCATION, serialize_value(ref))))
+    assert env == {**{k: str(v) for k, v in data.cloud_context_env.items()},
+                   **get_grpc_server_env(data, port=None, location_name=LOCATION, instance_ref=ref)}
+
+
+@pytest.mark.parametrize("image, needs, fine", [
+    (None, "", True), (None, "1", False), ("i", "", False), ("i", "1", True), (" i", "1", False), ("i\n", "1", False)])
+def test_images(tool, image, needs, fine):
+    text = serialize_value(CodeLocationDeployData(python_file="d", image=image))
+    if fine:
+        assert tool("image", text, needs) == ""
+        return
+    with pytest.raises(Refused, match="image"):
+        tool("image", text, needs)
+
+
+def test_env_vars(tool):
+    got = json.loads(tool("context", '{"env_vars": ["A=b=c", "PRESENT", "E=", "A=2"]}'))
+    assert got == ["A=2", "PRESENT=here", "E="]
+    assert tool("context", "{}") == "[]"
+    with pytest.raises(Refused, match="Tried to load environment variable ABSENT, but it was not set"):
+        tool("context", '{"env_vars": ["ABSENT"]}')
+
+
+def test_workspace(tool):
+    good = serialize_value(DEPLOY_DATA[1])
+    entry = {"locationName": "a", "serializedDeploymentMetadata": good, "hasOutdatedData": True,
+             "hasLoadError": False, "metadataTimestamp": 1700000000.25}
+    two = json.loads(good)
+    two["module_name"] = "also"
+    bad = [
+        {"serializedDeploymentMetadata": json.dumps(two)},
+        {"serializedDeploymentMetadata": '{"__class__": "CodeDeploymentMetadata"}'},
+        {"serializedDeploymentMetadata": "{"},
+        {"serializedDeploymentMetadata": '{"__class__": "Other", "python_file": "x"}'},
+        {"serializedDeploymentMetadata": None},
+        {"metadataTimestamp": "soon"},
+        {"metadataTimestamp": None},
+    ]
+    entries = [entry, {**entry, "locationName": "b", "metadataTimestamp": "1700000001"}]
+    entries += [{**entry, "locationName": f"bad{i}", **change} for i, change in enumerate(bad)]
+    entries += [{**entry, "locationName": None}, {**entry, "locationName": ""}, 5]
+    answer = {"data": {"deployments": [
+        {"deploymentName": "prod", "isBranchDeployment": False, "workspaceEntries": entries},
+        {"deploymentName": None, "workspaceEntries": [entry]},
+        {"deploymentName": "branch", "isBranchDeployment": True, "workspaceEntries": [entry]}]}}
+    got = json.loads(tool("workspace", json.dumps(answer)))
+    assert [(g["deployment"], g["location"], g["error"] is None) for g in got] == [
+        ("prod", "a", True), ("prod", "b", True), *[("prod", f"bad{i}", False) for i in range(len(bad))],
+        ("branch", "a", True)]
+    assert got[0]["timestamp"] == 1700000000.25 and got[1]["timestamp"] == 1700000001.0
+    assert got[0]["outdated"] and not got[0]["load_error"] and got[-1]["branch"] and not got[0]["branch"]
+    assert deserialize_value(got[0]["metadata"], CodeLocationDeployData) == DEPLOY_DATA[1]
+    assert "exactly one" in got[2]["error"] and "exactly one" in got[3]["error"]
+    for text in ("", "{}", "[]", '{"data": {"deployments": null}}'):
+        with pytest.raises(Refused) as e:
+            tool("workspace", text)
+        assert e.value.args[0] == "transport"

@@ -8,7 +8,9 @@ noinst_PROGRAMS += %D%/yaml-dump
 %C%_yaml_dump_SOURCES = %D%/yaml-dump.c
 %C%_yaml_dump_LDADD = $(LIB_YAML) $(LIB_JSON)
 noinst_PROGRAMS += %D%/dagster-format
-%C%_dagster_format_SOURCES = %D%/dagster-format.c
+%C%_dagster_format_SOURCES = \
+	%D%/dagster-format.c %D%/dagster-format.h \
+	%D%/dagster-format-request.c %D%/dagster-format-run.c
 %C%_dagster_format_LDADD = $(LIB_DAGSTER)
 noinst_PROGRAMS += %D%/config-check
 %C%_config_check_SOURCES = %D%/config-check.c

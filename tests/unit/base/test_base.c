@@ -57,6 +57,10 @@ Test(str, every_character_is_encoded_and_decoded)
 Test(str, a_buffer_grows_and_is_always_a_c_string)
 {
 	auto_buf b = DG_BUF_INIT;
+	auto_buf reserved = DG_BUF_INIT;
+
+	dg_buf_reserve(&reserved, 100);
+	cr_assert_str_empty(reserved.p);
 
 	for (int i = 0; i < 1000; i++)
 		dg_buf_addf(&b, "%d,", i);

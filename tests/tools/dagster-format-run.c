@@ -1,0 +1,291 @@
+/* Runs, events, snapshots and heartbeats: see dagster-format.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "dagster-format.h"
+#include "dagster/event.h"
+#include "dagster/heartbeat.h"
+#include "dagster/run.h"
+#include "dagster/snapshot.h"
+#include "dagster/squeeze.h"
+#include "json/write.h"
+
+#define WALL 1700000000123456
+
+/* run info|argv|env|start|cancel RUN REF in-env */
+int
+do_run(char *const *a, struct dg_buf *out, struct dg_err *e)
+{
+	auto_strv argv = {NULL, 0};
+	auto_strv env = {NULL, 0};
+	struct dg_jw w = dg_jw(out);
+	struct dg_run run;
+	int r = dg_run_parse(dg_str(a[1]), &run, e);
+
+	if (r < 0)
+		return r;
+	if (strcmp(a[0], "start") == 0)
+		r = dg_run_start_args(&run, dg_str(a[2]), out, e);
+	else if (strcmp(a[0], "cancel") == 0)
+		dg_run_cancel_args(run.id, out);
+	else if (strcmp(a[0], "info") == 0) {
+		auto_free char *pid = dg_run_tag(&run, DG_TAG_PID);
+
+		dg_jw_open_object(&w);
+		dg_jw_kstr(&w, "id", run.id);
+		dg_jw_kstr(&w, "job", run.job);
+		dg_jw_kstr(&w, "status", run.status);
+		dg_jw_kstr(&w, "location", run.location);
+		dg_jw_kstr(&w, "pid", pid);
+		dg_jw_kbool(&w, "isolated", dg_run_isolated(&run));
+		dg_jw_kbool(&w, "finished", dg_run_finished(&run));
+		dg_jw_close_object(&w);
+	} else {
+		r = dg_run_worker(&run, dg_str(a[2]), *a[3] != 0, own_variable, NULL,
+			&argv, &env, e);
+		if (r == 0)
+			add_list(out, strcmp(a[0], "argv") == 0 ? &argv : &env);
+	}
+	dg_run_clear(&run);
+	return r;
+}
+
+/* result TEXT: whether it succeeded, or the error of a launch that did not */
+int
+do_result(char *const *a, struct dg_buf *out, struct dg_err *e)
+{
+	struct dg_run_result res;
+	int r = dg_run_result_parse(dg_str(a[0]), &res, e);
+
+	if (r == 0 && res.success)
+		dg_buf_adds(out, "success");
+	else if (r == 0)
+		dg_run_result_error(&res, out);
+	return r;
+}
+
+/* event KIND RUN AGENT_ID LABEL ERROR; KIND is the number of an enum dg_event */
+int
+do_event(char *const *a, struct dg_buf *out, struct dg_err *e)
+{
+	auto_buf agent = DG_BUF_INIT;
+	struct dg_run run;
+	int r = dg_run_parse(dg_str(a[1]), &run, e);
+
+	if (r < 0)
+		return r;
+	dg_agent_name(&agent, a[2], none_if_empty(a[3]));
+	dg_event_variables(out, (enum dg_event)atoi(a[0]), &run, dg_buf_str(&agent),
+		dg_str(a[4]), WALL);
+	dg_run_clear(&run);
+	return 0;
+}
+
+/* tags agent|grpc-info|handle RUN_ID VALUE [LABEL] */
+int
+do_tags(char *const *a, struct dg_buf *out, struct dg_err *e)
+{
+	auto_buf members = DG_BUF_INIT;
+
+	(void)e;
+	if (strcmp(a[0], "agent") == 0)
+		dg_tags_agent(&members, a[2], none_if_empty(a[3]));
+	else if (strcmp(a[0], "grpc-info") == 0)
+		dg_tags_grpc_info(&members, a[2]);
+	else
+		dg_tags_add(&members, DG_TAG_SERVER_HANDLE, dg_str(a[2]));
+	dg_tags_variables(out, a[1], dg_buf_str(&members));
+	return 0;
+}
+
+/* records RUN_ID: the query's variables; records "" BODY: the run's status in an answer
+ */
+int
+do_records(char *const *a, struct dg_buf *out, struct dg_err *e)
+{
+	struct dg_run run;
+	bool found;
+	int r;
+
+	if (*a[0]) {
+		dg_run_records_variables(out, a[0]);
+		return 0;
+	}
+	r = dg_run_records_parse(dg_str(a[1]), &run, &found, e);
+	if (r == 0)
+		dg_buf_adds(out, found ? run.status : "none");
+	dg_run_clear(&run);
+	return r;
+}
+
+/* origin LOCATION REPOSITORY */
+int
+do_origin(char *const *a, struct dg_buf *out, struct dg_err *e)
+{
+	(void)e;
+	dg_repository_origin(out, a[0], a[1]);
+	return 0;
+}
+
+/* manifest LOCATION LIST_REPOSITORIES IMAGE STORED METADATA; without LIST the error's */
+int
+do_manifest(char *const *a, struct dg_buf *out, struct dg_err *e)
+{
+	struct dg_repositories r;
+	struct dg_update_repository list[8];
+	int rc;
+
+	if (!*a[1]) {
+		dg_update_error(out, a[0], dg_str(a[3]));
+		return 0;
+	}
+	rc = dg_repositories_parse(dg_str(a[1]), &r, e);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < r.n && i < DG_N(list); i++)
+		list[i] = (struct dg_update_repository){
+			r.list[i].name, r.list[i].code_pointer, dg_str(a[3])};
+	dg_update_manifest(out, a[0], &r, dg_str(a[2]), list, r.n, dg_str(a[4]));
+	dg_repositories_clear(&r);
+	return 0;
+}
+
+/* entry LOCATION LIST_REPOSITORIES IMAGE TEXT METADATA; without LIST the error's (TEXT)
+ */
+int
+do_entry(char *const *a, struct dg_buf *out, struct dg_err *e)
+{
+	struct dg_repositories r;
+	int rc;
+
+	if (!*a[1]) {
+		dg_entry_error(out, a[0], dg_str(a[4]), dg_str(a[3]));
+		return 0;
+	}
+	rc = dg_repositories_parse(dg_str(a[1]), &r, e);
+	if (rc < 0)
+		return rc;
+	dg_entry_begin(out, a[0], dg_str(a[4]), &r, dg_str(a[2]));
+	for (size_t i = 0; i < r.n; i++) {
+		dg_entry_repository(out, i == 0, r.list[i].name, r.list[i].code_pointer);
+		dg_json_add_inner(out, dg_str(a[3]));
+		dg_entry_repository_end(out);
+	}
+	dg_entry_end(out);
+	dg_repositories_clear(&r);
+	return 0;
+}
+
+/* squeeze TEXT: SHA-1, bytes, hex of the zlib stream, and base64 of another one */
+int
+do_squeeze(char *const *a, struct dg_buf *out, struct dg_err *e)
+{
+	auto_close int fd = dg_memfd("packed", e);
+	struct dg_squeeze *s = dg_squeeze_new(-1, fd);
+	struct dg_str text = dg_str(a[0]), packed;
+	char sha1[41];
+	uint64_t bytes;
+	int r = 0;
+
+	for (size_t i = 0; i < text.n && r == 0; i += 1000)
+		r = dg_squeeze_feed(
+			s, dg_strn(text.p + i, text.n - i < 1000 ? text.n - i : 1000), e);
+	if (r == 0)
+		r = dg_squeeze_end(s, sha1, &bytes, e);
+	dg_squeeze_free(s);
+	if (r == 0)
+		r = dg_map(fd, SIZE_MAX, &packed, e);
+	if (r < 0)
+		return r;
+	dg_buf_addf(out, "%s %llu ", sha1, (unsigned long long)bytes);
+	for (size_t i = 0; i < packed.n; i++)
+		dg_buf_addf(out, "%02x", (unsigned char)packed.p[i]);
+	dg_unmap(packed);
+	dg_buf_addc(out, ' ');
+	dg_squeeze_base64(text, out);
+	return 0;
+}
+
+/* server-heartbeat LOCATION STATUS ERROR METRICS small */
+int
+do_server_heartbeat(char *const *a, struct dg_buf *out, struct dg_err *e)
+{
+	(void)e;
+	dg_server_heartbeat(out, a[0], (enum dg_server_status)atoi(a[1]), dg_str(a[2]),
+		dg_str(a[3]), *a[4] != 0);
+	return 0;
+}
+
+/* workers supported alive STATUS MESSAGE transient WORKER_ID small: run "r"; without
+ * STATUS no run */
+int
+do_workers(char *const *a, struct dg_buf *out, struct dg_err *e)
+{
+	struct dg_worker w = {"r", (enum dg_worker_status)atoi(a[2]), a[3], *a[4] != 0,
+		none_if_empty(a[5])};
+
+	(void)e;
+	dg_worker_statuses(out, *a[0] != 0, *a[1] != 0, &w, *a[2] ? 1 : 0, *a[6] != 0);
+	return 0;
+}
+
+/* heartbeat LABEL IMAGE_TAG METRICS BRANCH FULL QUEUE SERVERS WORKERS small ERROR: the
+ * variables for one deployment */
+int
+do_heartbeat(char *const *a, struct dg_buf *out, struct dg_err *e)
+{
+	const char *queues[] = {a[5], NULL};
+	struct dg_heartbeat h = {.wall_usec = WALL,
+		.agent_id = "an-id",
+		.agent_type = "ProcessUserCodeLauncher",
+		.label = none_if_empty(a[0]),
+		.version = "1.13.27",
+		.image_tag = none_if_empty(a[1]),
+		.metrics = dg_str(a[2]),
+		.allowed_branch = dg_str(a[3]),
+		.allowed_full = dg_str(a[4]),
+		.default_queue = !*a[5],
+		.queues = *a[5] ? queues : NULL,
+		.servers = dg_str(a[6]),
+		.workers = dg_str(a[7]),
+		.small = *a[8] != 0};
+	auto_buf text = DG_BUF_INIT;
+	struct dg_heartbeats all;
+
+	(void)e;
+	dg_heartbeat(&text, &h);
+	dg_heartbeats_begin(&all, out);
+	dg_heartbeats_deployment(&all, "prod", dg_buf_str(&text));
+	if (*a[9])
+		dg_heartbeats_error(&all, dg_str(a[9]));
+	dg_heartbeats_end(&all);
+	return 0;
+}
+
+/* metrics server-none|agent-none|server|agent METRICS FRESH LIMITS */
+int
+do_metrics(char *const *a, struct dg_buf *out, struct dg_err *e)
+{
+	static const struct dg_container_metrics c = {.cgroup = 2,
+		.cpu_period_us = 100000,
+		.cpu_quota_us = -1,
+		.cpu_usage = 12.5,
+		.previous_cpu_usage = 11,
+		.measured = WALL,
+		.memory_limit = -1,
+		.memory_usage = 123456,
+		.cores = 4};
+	static const struct dg_request_metrics requests = {40, 0, 1};
+
+	if (strcmp(a[0], "server-none") == 0)
+		dg_buf_adds(out, dg_server_metrics_none);
+	else if (strcmp(a[0], "agent-none") == 0)
+		dg_buf_adds(out, dg_agent_metrics_none);
+	else if (strcmp(a[0], "agent") == 0)
+		dg_agent_metrics(out, &c, &requests, dg_str(a[3]));
+	else if (!dg_server_metrics(out, dg_str(a[1]), dg_str(a[2]), dg_str(a[3])))
+		return dg_fail(e, DG_USER, 0, "no metrics");
+	return 0;
+}
