@@ -21,11 +21,23 @@ dg_handle_clear(struct dg_handle *h)
 	memset(h, 0, sizeof *h);
 }
 
+/* A handle has at most 4 KB; names are in it for log lines only. */
+#define NAME_MAX_BYTES 200
+
 static void
 add_text(struct dg_jw *w, const char *key, const char *value)
 {
 	if (value)
 		dg_jw_kstr(w, key, value);
+}
+
+static void
+add_name(struct dg_jw *w, const char *key, const char *value)
+{
+	if (!value)
+		return;
+	dg_jw_key(w, key);
+	dg_jw_strn(w, dg_strn(value, strnlen(value, NAME_MAX_BYTES)));
 }
 
 void
@@ -42,8 +54,8 @@ dg_handle_write(const struct dg_handle *h, struct dg_buf *out)
 		dg_jw_kint(&w, "parent", h->parent);
 		dg_jw_kint(&w, "parent_start", (int64_t)h->parent_start);
 	}
-	add_text(&w, "deployment", h->deployment);
-	add_text(&w, "location", h->location);
+	add_name(&w, "deployment", h->deployment);
+	add_name(&w, "location", h->location);
 	add_text(&w, "socket", h->socket);
 	add_text(&w, "output", h->output);
 	add_text(&w, "cgroup", h->cgroup);

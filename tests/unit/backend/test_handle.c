@@ -34,6 +34,22 @@ Test(handle, what_is_written_is_read)
 	dg_handle_clear(&back);
 }
 
+Test(handle, stays_small_with_long_names)
+{
+	struct dg_handle h = {.pid = 2, .start = 1}, back;
+	auto_buf b = DG_BUF_INIT;
+	char name[1025];
+
+	memset(name, 1, 1024);
+	name[1024] = '\0';
+	h.deployment = h.location = name;
+	dg_handle_write(&h, &b);
+	cr_assert_lt(b.n, 4096);
+	cr_assert(dg_handle_read(dg_buf_str(&b), &back));
+	cr_assert_eq(strlen(back.location), 200);
+	dg_handle_clear(&back);
+}
+
 Test(handle, anything_else_is_refused)
 {
 	static const char *const bad[] = {"", "null", "[]", "{}", "{\"boot\":\"x\"}",
