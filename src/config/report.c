@@ -126,6 +126,8 @@ show_line(struct dg_buf *out, const struct dg_report_line *l)
 	if (s.n == 0 || s.n > LINE_MAX_SHOWN || !dg_str_utf8(s))
 		return;
 	shown = presentable(s);
+	while (shown < s.n && shown > 0 && s.p[shown - 1] == ' ')
+		shown--;
 	dg_buf_addf(out, "  %.*s%s\n  ", (int)shown, s.p, shown < s.n ? " ***" : "");
 	for (unsigned i = 1; i < l->at.column; i++) /* tabs keep the caret in place */
 		dg_buf_addc(out, i <= s.n && s.p[i - 1] == '\t' ? '\t' : ' ');

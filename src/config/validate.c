@@ -9,8 +9,9 @@ struct walk {
 	const struct dg_schema *schema;
 	const struct dg_report_file *file;
 	struct dg_report *report;
-	struct dg_buf pattern; /* path of the row: a.b[] */
-	struct dg_buf shown;   /* path for people: a.b[2] */
+	struct dg_buf pattern;  /* path of the row: a.b[] */
+	struct dg_buf shown;    /* path for people: a.b[2] */
+	struct dg_yaml_mark at; /* of the key whose value is looked at */
 };
 
 static void value(
@@ -20,6 +21,13 @@ static const char *
 name_of(const struct walk *w)
 {
 	return w->shown.n ? w->shown.p : "the file";
+}
+
+/* Where a message is about a key of the file itself, it does not say " in the file". */
+static const char *
+in_word(const struct walk *w)
+{
+	return w->shown.n ? " in " : "";
 }
 
 /* Remember both paths, add to them, go back. */
@@ -91,6 +99,16 @@ scalar(struct walk *w, const struct dg_key *row, const struct dg_yaml_node *node
 		check_range(w, row, node);
 }
 
+/* Where the first key other than "env" stands. */
+static struct dg_yaml_mark
+other_key(const struct dg_yaml_node *map)
+{
+	for (size_t i = 0; i < map->n; i++)
+		if (!dg_yaml_is(map->pairs[i].key, "env"))
+			return map->pairs[i].key->at;
+	return map->at;
+}
+
 /* The scalar, or {env: NAME}. */
 static void
 source(struct walk *w, const struct dg_key *row, const struct dg_yaml_node *node,
@@ -101,9 +119,8 @@ source(struct walk *w, const struct dg_key *row, const struct dg_yaml_node *node
 	if (node->kind != DG_YAML_MAP)
 		scalar(w, row, node, kind, what);
 	else if (node->n != 1 || !env)
-		dg_report_error(w->report, w->file,
-			node->n ? node->pairs[0].key->at : node->at,
-			"%s must be %s or {env: NAME} with this one key", name_of(w),
+		dg_report_error(w->report, w->file, other_key(node),
+			"%s must be %s or {env: NAME} and nothing else", name_of(w),
 			what);
 	else if (env->kind != DG_YAML_STR || env->text.n == 0 ||
 		 memchr(env->text.p, '\0', env->text.n) ||
@@ -138,8 +155,8 @@ unknown_key(struct walk *w, const struct dg_yaml_node *key, const char *text)
 	auto_buf hint = DG_BUF_INIT;
 
 	dg_report_suggest(&hint, text, names, n);
-	dg_report_error(w->report, w->file, key->at, "unknown key '%s' in %s%s", text,
-		name_of(w), hint.n ? hint.p : "");
+	dg_report_error(w->report, w->file, key->at, "unknown key '%s'%s%s%s", text,
+		in_word(w), w->shown.n ? w->shown.p : "", hint.n ? hint.p : "");
 }
 
 static void
@@ -164,7 +181,8 @@ known_pair(struct walk *w, const struct dg_yaml_pair *pair, bool open, bool one_
 	if (pair->key->kind != DG_YAML_STR) {
 		if (!open)
 			dg_report_error(w->report, w->file, pair->key->at,
-				"a key in %s must be a string, not %s", name_of(w),
+				"a key%s%s must be a string, not %s", in_word(w),
+				w->shown.n ? w->shown.p : "",
 				dg_yaml_kind_name(pair->key->kind));
 		return;
 	}
@@ -177,6 +195,7 @@ known_pair(struct walk *w, const struct dg_yaml_pair *pair, bool open, bool one_
 		struct dg_yaml_node none = {.kind = DG_YAML_MAP, .at = pair->value->at};
 
 		remarks(w, row, pair->key);
+		w->at = pair->key->at;
 		value(w, row, empty ? &none : pair->value);
 	}
 	leave(w, back);
@@ -184,8 +203,9 @@ known_pair(struct walk *w, const struct dg_yaml_pair *pair, bool open, bool one_
 		unknown_key(w, pair->key, key);
 }
 
+/* At the map's own key. */
 static void
-missing_keys(struct walk *w, const struct dg_yaml_node *node)
+missing_keys(struct walk *w, const struct dg_yaml_node *node, struct dg_yaml_mark at)
 {
 	const struct dg_key *row = NULL;
 
@@ -193,22 +213,24 @@ missing_keys(struct walk *w, const struct dg_yaml_node *node)
 		const char *name = dg_key_in(row, w->pattern.p ? w->pattern.p : "");
 
 		if (name && (row->flags & DG_KEY_REQUIRED) && !dg_yaml_get(node, name))
-			dg_report_error(w->report, w->file,
-				w->pattern.n ? node->at : (struct dg_yaml_mark){0, 0},
-				"%s: the key '%s' is missing", name_of(w), name);
+			dg_report_error(w->report, w->file, at,
+				"the key '%s' is missing%s%s", name, in_word(w),
+				w->shown.n ? w->shown.p : "");
 	}
 }
 
 static void
 shape(struct walk *w, const struct dg_yaml_node *node, bool open)
 {
+	struct dg_yaml_mark at = w->at;
+
 	if (node->kind != DG_YAML_MAP) {
 		expected(w, node, "a map");
 		return;
 	}
 	for (size_t i = 0; i < node->n; i++)
 		known_pair(w, &node->pairs[i], open, false);
-	missing_keys(w, node);
+	missing_keys(w, node, at);
 }
 
 static void
@@ -245,12 +267,14 @@ map_of(struct walk *w, const struct dg_yaml_node *node)
 
 		if (pair->key->kind != DG_YAML_STR) {
 			dg_report_error(w->report, w->file, pair->key->at,
-				"a key in %s must be a string, not %s", name_of(w),
+				"a key%s%s must be a string, not %s", in_word(w),
+				w->shown.n ? w->shown.p : "",
 				dg_yaml_kind_name(pair->key->kind));
 			continue;
 		}
 		key = dg_str_dup(pair->key->text);
 		back = enter(w, "*", key);
+		w->at = pair->key->at;
 		value(w, dg_key_find(w->schema, w->pattern.p), pair->value);
 		leave(w, back);
 	}
@@ -269,6 +293,7 @@ list_of(struct walk *w, const struct dg_yaml_node *node)
 
 		snprintf(shown, sizeof shown, "[%zu]", i);
 		back = enter(w, "[]", shown);
+		w->at = node->items[i]->at;
 		value(w, dg_key_find(w->schema, w->pattern.p), node->items[i]);
 		leave(w, back);
 	}
@@ -354,7 +379,7 @@ void
 dg_validate(const struct dg_schema *schema, const struct dg_yaml_node *root,
 	const struct dg_report_file *file, struct dg_report *report)
 {
-	struct walk w = {schema, file, report, DG_BUF_INIT, DG_BUF_INIT};
+	struct walk w = {schema, file, report, DG_BUF_INIT, DG_BUF_INIT, {0, 0}};
 	struct dg_yaml_node none = {.kind = DG_YAML_MAP};
 
 	if (root->kind == DG_YAML_NULL)
