@@ -289,4 +289,5 @@ class Bench:
 
 
 __all__ = ["AGENTS", "Agent", "Bench", "Client", "Devplane", "EXAMPLES", "Failed", "Process",
-           "agent_command", "alive", "certificate", "end_all", "environment", "marked", "until", "why_not"]
+           "agent_command", "alive", "certificate", "end_all", "environment", "marked",
+           "until", "why_not"]

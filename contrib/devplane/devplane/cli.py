@@ -229,11 +229,12 @@ def watch(plane, run_id, deployment, wait):
             at = time.strftime("%H:%M:%S", time.localtime(e["time"]))
             print(f"{at} {e['type'] or 'LOG'} {e['step'] or ''} {e['message'] or ''}".rstrip())
         cursor = run["cursor"]
-        if run["status"] != shown_status:
+        if run["finished"] and not run["events"]:
+            print(f"-- {run['status']}")
+            return 0 if run["status"] == "SUCCESS" else 2
+        if run["status"] != shown_status and not run["finished"]:
             shown_status = run["status"]
             print(f"-- {shown_status}", flush=True)
-        if run["finished"] and not run["events"]:
-            return 0 if run["status"] == "SUCCESS" else 2
         if left <= 0:
             return 3
 

@@ -43,7 +43,6 @@ class Faults:
         self.faults = {}
         self.next_id = 1
         self.random = random.Random(seed)
-        self.hits = 0
 
     def add(self, fault):
         if fault.get("kind") not in KINDS:
@@ -78,7 +77,6 @@ class Faults:
             if fault["probability"] < 1.0 and self.random.random() >= fault["probability"]:
                 continue
             fault["hit"] += 1
-            self.hits += 1
             return fault
         return None
 

@@ -128,8 +128,9 @@ def get_latest_tags_by_partition(call, assetKey, eventType, tagKeys=None, assetP
 
 @op("eventLogs.getLatestAssetPartitionMaterializationAttemptsWithoutMaterializations")
 def get_latest_attempts(call, assetKey, afterStorageId=None):
-    found = storage(call).get_latest_asset_partition_materialization_attempts_without_materializations(
-        key_of(assetKey), after_storage_id=afterStorageId)
+    events = storage(call)
+    look = events.get_latest_asset_partition_materialization_attempts_without_materializations
+    found = look(key_of(assetKey), after_storage_id=afterStorageId)
     return {p: list(pair) for p, pair in found.items()}
 
 

@@ -23,7 +23,6 @@ from dagster._utils.error import SerializableErrorInfo
 
 from .bad import Bad
 from .graphql import op
-from .ops_runs import tags_of
 
 
 # --- shapes ------------------------------------------------------------------------------------
@@ -235,7 +234,7 @@ def get_event_records(call, eventRecordsFilter=None, limit=None, ascending=False
             asset_partitions=f.get("assetPartitions"),
             after_cursor=f.get("afterCursor"), before_cursor=f.get("beforeCursor"),
             after_timestamp=f.get("afterTimestamp"), before_timestamp=f.get("beforeTimestamp"),
-            storage_ids=f.get("storageIds"), tags=tags_of(f.get("tags")) or None),
+            storage_ids=f.get("storageIds")),
         limit=limit, ascending=bool(ascending))
     return [shown_record(r) for r in records]
 

@@ -62,7 +62,7 @@ class Record:
         self.problems = deque(maxlen=limit)
         self.counts = Counter()
         self.seq = 0
-        self.bytes_in = self.bytes_out = 0
+        self.bytes_in = 0
 
     def call(self, request, operations, status, variables, fault, detail=None):
         self.seq += 1

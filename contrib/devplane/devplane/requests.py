@@ -20,10 +20,6 @@ from dagster_cloud.api.dagster_cloud_api import (
 
 LIMIT = 10
 LIFETIME = 600.0
-RESPONSES = {
-    "DagsterCloudApiSuccess", "DagsterCloudApiGrpcResponse", "DagsterCloudApiErrorResponse",
-    "DagsterCloudApiUnknownCommandResponse",
-}
 TELEMETRY = {
     "__class__", "submitted_to_executor_timestamp", "thread_start_run_timestamp",
     "thread_end_handle_api_request_timestamp",

@@ -105,7 +105,6 @@ class Location:
         self.error = None
         self.manifest = None
         self.loads = 0
-        self.raw_metadata = None
         self.replace(fields)
 
     def replace(self, fields):
@@ -113,8 +112,8 @@ class Location:
         self.fields = fields
         self.timestamp = max(time.time(), self.timestamp + 0.001)
         self.outdated = True
-        self.raw_metadata = fields.get("raw_metadata")
-        if self.raw_metadata is None:
+        self.metadata = fields.get("raw_metadata")
+        if self.metadata is None:
             self.metadata = serialize_value(deploy_data(fields, self.deployment, self.is_branch))
 
     @property
@@ -124,8 +123,7 @@ class Location:
     def entry(self):
         return {
             "locationName": self.name,
-            "serializedDeploymentMetadata": (
-                self.metadata if self.raw_metadata is None else self.raw_metadata),
+            "serializedDeploymentMetadata": self.metadata,
             "hasOutdatedData": self.outdated, "hasLoadError": self.error is not None,
             "metadataTimestamp": self.timestamp,
         }
