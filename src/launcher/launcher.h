@@ -20,6 +20,7 @@
 
 #include "backend/backend.h"
 #include "base/map.h"
+#include "dagster/args.h"
 #include "daglet/request.h"
 #include "grpc/call.h"
 #include "grpc/slots.h"
@@ -35,7 +36,8 @@ int dg_launcher_main(const struct dg_backend_ops *ops, int argc, char **argv);
 
 /* Times and limits that the environment may change (protocol.md 1.7). */
 struct dg_tuning {
-	dg_usec unary, repository, schedule, sensor, refresh, list, job;
+	struct dg_grpc_timeouts timeouts;
+	dg_usec unary, repository, list, job;
 	struct dg_channel_limits grpc;
 	size_t upload_error, heartbeat_error, agent_error;
 	bool direct, upload_on_start, metrics, isolated_agents;
@@ -55,6 +57,7 @@ struct dg_launcher {
 	struct dg_map runs;	    /* run id -> struct dg_run */
 	struct dg_map deployments;  /* of the last workspace: name -> "full" | "branch" */
 	struct dg_map listed;	    /* places of the last workspace, wanted or not */
+	struct dg_map skipped;	    /* places that are not allowed: said once */
 	struct dg_calls calls;
 	char agent_id[40], installation[72];
 	unsigned slot;
@@ -117,7 +120,8 @@ struct dg_place {
 	int64_t since;
 	int64_t retry_wall;
 	struct dg_buf shown; /* STATE body */
-	bool dirty, gone;
+	bool keep; /* named by the workspace that is being applied */
+	bool gone; /* to be freed by dg_place_sweep() */
 };
 
 struct dg_server {
@@ -127,28 +131,31 @@ struct dg_server {
 	char id[17];
 	struct dg_loc_version version;
 	struct dg_buf metadata; /* what it was started for */
+	struct dg_buf reloading; /* what it is being reloaded with */
 	struct dg_buf handle;	/* the backend's; empty until known */
 	char endpoint[DG_ENDPOINT_MAX];
 	char phase[64], tag[256];
 	int64_t since;
 	struct dg_channel *channel;
 	struct dg_slots *slots;
-	unsigned calls;		 /* with a slot */
 	struct dg_request_list running;
 	sd_event_source *ping_at, *beat_at, *slots_at, *drain_at;
-	struct dg_call *ping, *list, *reload, *runs, *image;
+	struct dg_call *ping, *list, *reload, *runs;
 	struct dg_buf ping_error; /* why the last ping failed */
-	bool draining, drained, adopted;
+	bool draining;	  /* nothing new is asked of it */
+	bool drain_asked; /* and it is to be told when it is idle */
+	bool adopted;
 	struct dg_buf shown;
 };
 
 enum dg_request_stage {
-	DG_STAGE_HELD,	  /* waits for its location */
-	DG_STAGE_QUEUED,  /* for a slot */
-	DG_STAGE_CALLING, /* gRPC */
-	DG_STAGE_CHECKING, /* control plane */
-	DG_STAGE_RUN,	  /* in the run's queue */
-	DG_STAGE_ANSWERED, /* until the ledger has it */
+	DG_REQUEST_NEW,
+	DG_REQUEST_HELD,     /* waits for its location */
+	DG_REQUEST_QUEUED,   /* for a slot */
+	DG_REQUEST_CALLING,  /* gRPC */
+	DG_REQUEST_CHECKING, /* control plane */
+	DG_REQUEST_RUN,	     /* in the run's queue */
+	DG_REQUEST_ANSWERED, /* until the ledger has it */
 };
 
 struct dg_request {
@@ -163,7 +170,7 @@ struct dg_request {
 	struct dg_blob body;
 	int64_t submitted, started;
 	enum dg_request_stage stage;
-	bool lost;   /* it came a second time, and may have been done before */
+	bool unlisted;	/* the workspace does not have its location */
 	bool fell_back; /* the stream is asked, for want of the unary method */
 	struct dg_place *held_in;
 	struct dg_server *server;
@@ -206,13 +213,23 @@ void dg_launcher_commit(struct dg_launcher *l, const struct dg_commit *c);
 /* Timers: (re)arm *S; NULL fn arguments are not allowed. */
 void dg_launcher_timer(struct dg_launcher *l, sd_event_source **s, dg_usec at,
 	dg_usec slack, sd_event_time_handler_t fn, void *arg);
+/* A request ended while the role is to end: is it the last? */
+void dg_launcher_quiesced(struct dg_launcher *l);
 void dg_launcher_trouble(struct dg_launcher *l, struct dg_str error);
+/* The instance ref of a deployment: for user code, or for the agent's own use. */
+struct dg_str dg_launcher_ref(
+	struct dg_launcher *l, const char *deployment, bool user_code);
 /* Forget that the backend's thing exists. */
 void dg_launcher_gone(struct dg_launcher *l, enum dg_handle_what what, const char *key,
 	const char *deployment);
 
 /* desired.c */
 void dg_desired(struct dg_launcher *l, struct dg_str body);
+/* The same workspace, judged anew. */
+void dg_desired_again(struct dg_launcher *l);
+/* The question for CHECK_FOR_WORKSPACE_UPDATES. */
+void dg_workspace_variables(
+	const struct dg_settings *s, const char *deployment, struct dg_buf *out);
 /* The answer to CHECK_FOR_WORKSPACE_UPDATES. 0 or -DG_TRANSPORT. */
 int dg_desired_check(struct dg_launcher *l, const char *deployment, struct dg_str body,
 	struct dg_err *e);
@@ -225,6 +242,8 @@ struct dg_place *dg_place_find(
 struct dg_place *dg_place_get(struct dg_launcher *l, struct dg_str deployment,
 	struct dg_str location, bool branch);
 void dg_place_free(struct dg_place *p);
+/* Free those that are gone; not from inside an event of theirs. */
+void dg_place_sweep(struct dg_launcher *l);
 void dg_place_event(struct dg_place *p, const struct dg_loc_event *ev);
 /* The same for one of its servers; ERROR (may be empty) is what it failed for. */
 void dg_place_server_event(struct dg_server *s, enum dg_loc_event_type type, bool user,
@@ -232,6 +251,8 @@ void dg_place_server_event(struct dg_server *s, enum dg_loc_event_type type, boo
 void dg_place_adopt(struct dg_place *p, struct dg_adopted *a);
 /* The one that serves, or NULL. */
 struct dg_server *dg_place_serving(struct dg_place *p);
+/* It answered a call: it is not hung. */
+void dg_place_alive(struct dg_server *s);
 void dg_place_backend(struct dg_launcher *l, const struct dg_backend_event *ev);
 
 /* server.c */
@@ -274,10 +295,12 @@ void dg_relay_fail(struct dg_request *r, const char *cls, const char *fmt, ...)
 /* The answer is composed: BODY is taken. */
 void dg_relay_answer(struct dg_request *r, const char *outcome, struct dg_blob *take_body);
 void dg_relay_free(struct dg_request *r);
-/* Wait for R's location (or ask again what it is): where it goes then is up to its kind. */
+/* What there is of R's deployment's location. */
 enum dg_loc_verdict dg_relay_place(
 	struct dg_request *r, const char *location, struct dg_server **ret);
-void dg_relay_hold(struct dg_request *r, struct dg_place *p);
+void dg_relay_hold(struct dg_request *r, const char *location);
+/* Its call is over; GAVE_UP: perhaps not for the server. */
+void dg_relay_slot_free(struct dg_request *r, bool gave_up);
 /* What a request gets whose location has no server: into OUT, as JSON. */
 void dg_relay_no_server(struct dg_launcher *l, const char *deployment,
 	const char *location, struct dg_buf *out);

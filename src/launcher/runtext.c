@@ -266,85 +266,30 @@ dg_start_run_args(struct dg_buf *out, const struct dg_run_facts *f, struct dg_st
 	dg_jw_close_object(&w);
 }
 
-static void
-push(char ***v, size_t *n, char *take)
-{
-	*v = dg_xrealloc(*v, *n + 2, sizeof(**v));
-	(*v)[(*n)++] = take;
-	(*v)[*n] = NULL;
-}
-
 void
-dg_strv_free(char **v)
-{
-	for (size_t i = 0; v && v[i]; i++)
-		free(v[i]);
-	free(v);
-}
-
-char **
-dg_run_entry_point(const struct dg_run_facts *f)
+dg_run_entry_point(const struct dg_run_facts *f, struct dg_strv *argv)
 {
 	struct dg_str repo, entry, item;
 	struct dg_json_iter it;
-	char **v = NULL, *s;
-	size_t n = 0;
+	auto_free char *exe = NULL;
 
 	if (!dg_json_member(f->code, "repository_origin", &repo))
 		repo = DG_STR("{}");
 	if (has(repo, "entry_point", &entry)) {
 		it = dg_json_iter(entry);
-		while (dg_json_next_item(&it, &item))
-			if ((s = dg_json_dup(item)))
-				push(&v, &n, s);
-	}
-	if (n == 0) {
-		s = dg_json_member_dup(repo, "executable_path");
-		push(&v, &n, s ? s : dg_xstrdup("python"));
-		push(&v, &n, dg_xstrdup("-m"));
-		push(&v, &n, dg_xstrdup("dagster"));
-	}
-	return v;
-}
+		while (dg_json_next_item(&it, &item)) {
+			auto_free char *s = dg_json_dup(item);
 
-int
-dg_run_env(const struct dg_run_facts *f, char ***ret, struct dg_err *e)
-{
-	struct dg_str list, item;
-	struct dg_json_iter it;
-	char **v = dg_xcalloc(1, sizeof(*v)), *s;
-	size_t n = 0;
-
-	*ret = NULL;
-	if (!f->context.p || !has(f->context, "env_vars", &list)) {
-		*ret = v;
-		return 0;
-	}
-	it = dg_json_iter(list);
-	while (dg_json_next_item(&it, &item)) {
-		const char *value;
-
-		if (!(s = dg_json_dup(item)))
-			continue;
-		if (strchr(s, '=')) {
-			push(&v, &n, s);
-			continue;
+			if (s)
+				dg_strv_add(argv, s);
 		}
-		value = getenv(s);
-		if (!value) {
-			dg_fail(e, DG_USER, 0,
-				"Tried to load environment variable %s, but it was not "
-				"set",
-				s);
-			free(s);
-			dg_strv_free(v);
-			return -DG_USER;
-		}
-		push(&v, &n, dg_xasprintf("%s=%s", s, value));
-		free(s);
 	}
-	*ret = v;
-	return 0;
+	if (argv->n)
+		return;
+	exe = dg_json_member_dup(repo, "executable_path");
+	dg_strv_add(argv, exe ? exe : "python");
+	dg_strv_add(argv, "-m");
+	dg_strv_add(argv, "dagster");
 }
 
 int

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "dagster/strv.h"
 
 /* What a LAUNCH_RUN or TERMINATE_RUN says. Slices into the body. */
 struct dg_run_facts {
@@ -58,12 +59,8 @@ void dg_event_key(
 void dg_run_args(struct dg_buf *out, const struct dg_run_facts *f, struct dg_str ref);
 void dg_start_run_args(
 	struct dg_buf *out, const struct dg_run_facts *f, struct dg_str ref);
-/* The entry point of the run's code, NULL-terminated, each and the array to be freed. */
-char **dg_run_entry_point(const struct dg_run_facts *f);
-/* env_vars of the container context, resolved: "KEY=VALUE" each, NULL-terminated; a name
- * without a value is taken from our own environment, -DG_USER where it is not set. */
-int dg_run_env(const struct dg_run_facts *f, char ***ret, struct dg_err *e);
-void dg_strv_free(char **v);
+/* The entry point of the run's code. */
+void dg_run_entry_point(const struct dg_run_facts *f, struct dg_strv *argv);
 
 /* Is RUN among GetCurrentRunsResult.current_runs? 1, 0, or -1: cannot tell. */
 int dg_run_is_current(struct dg_str result, const char *run_id);

@@ -1,0 +1,389 @@
+/* launcher/launching.c: LAUNCH_RUN: what the machine in launch.c wants done. See
+ * launcher.h. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/rand.h"
+#include "dagster/error.h"
+#include "dagster/metadata.h"
+#include "daglet/crash.h"
+#include "grpc/proto.h"
+#include "json/write.h"
+#include "launcher/launcher.h"
+#include "log/log.h"
+
+static void perform(struct dg_run *r, unsigned todo);
+
+void
+dg_launching_event(struct dg_run *r, enum dg_launch_event ev)
+{
+	perform(r, dg_launch_event(&r->launch, ev));
+}
+
+void
+dg_launching_begin(struct dg_run *r)
+{
+	enum dg_launch_known known = DG_KNOWN_NOTHING;
+
+	if (r->known)
+		known = r->stage == DG_STAGE_INTENT ? DG_KNOWN_INTENT : DG_KNOWN_STARTED;
+	r->on_server = !r->facts.isolated;
+	perform(r, dg_launch_begin(&r->launch, r->facts.isolated, known));
+}
+
+static void
+committed(struct dg_launcher *l, const char *id, enum dg_launch_event ev)
+{
+	struct dg_run *r = dg_map_get(&l->runs, dg_str(id));
+
+	if (r && r->at && r->at->row->how == DG_HOW_LAUNCH)
+		dg_launching_event(r, ev);
+}
+
+static void
+intent_ok(struct dg_launcher *l, const char *id)
+{
+	(void)DG_CRASH(INTENT);
+	committed(l, id, DG_LAUNCH_EV_INTENT_OK);
+}
+
+static void
+handle_ok(struct dg_launcher *l, const char *id)
+{
+	committed(l, id, DG_LAUNCH_EV_HANDLE_OK);
+}
+
+static void
+commit_intent(struct dg_run *r)
+{
+	char nonce[33];
+	struct dg_commit c = {
+		.type = DG_MSG_INTENT,
+		.request = r->at->id,
+		.key = r->id,
+		.deployment = r->deployment,
+		.nonce = nonce,
+		.done = intent_ok,
+	};
+
+	dg_random_hex(nonce, 32);
+	r->known = true;
+	r->stage = DG_STAGE_INTENT;
+	dg_launcher_commit(r->l, &c);
+}
+
+static void
+events(struct dg_run *r)
+{
+	struct dg_launcher *l = r->l;
+	const char *label =
+		dg_settings_str(l->w->settings, "dagster_cloud_api.agent_label");
+	auto_free char *name = dg_launcher_name(l);
+	auto_free char *text = dg_xasprintf("%s is launching run %s", name, r->id);
+	auto_buf tags = DG_BUF_INIT;
+
+	dg_run_queue_event(r, "launching", text);
+	if (label && label[0])
+		dg_tags_add(&tags, "dagster/agent_label", label);
+	dg_tags_add(&tags, "dagster/agent_id", l->agent_id);
+	dg_run_queue_tags(r, dg_buf_str(&tags));
+	if (!r->facts.isolated) {
+		auto_free char *more = dg_xasprintf(
+			"Launching %s without an isolated run environment.", r->id);
+
+		dg_run_queue_event(r, "not isolated", more);
+	}
+}
+
+/* Isolated: the backend. */
+
+static const char *
+from_env(void *arg, const char *name)
+{
+	(void)arg;
+	return getenv(name);
+}
+
+static int
+start(struct dg_run *r, struct dg_err *e)
+{
+	struct dg_launcher *l = r->l;
+	auto_strv argv = { 0 }, env = { 0 };
+	auto_buf args = DG_BUF_INIT;
+	auto_free char *owner = dg_xasprintf("%s/%u", l->installation, l->slot);
+	auto_free char *image = NULL;
+	struct dg_run_spec spec;
+	int err;
+
+	if (!r->facts.code.p)
+		return dg_fail(e, DG_USER, 0, "the run has no code origin");
+	err = dg_context_env_vars(r->facts.context.p ? r->facts.context : DG_STR("{}"),
+		from_env, NULL, &env, e);
+	if (err < 0)
+		return err;
+	dg_run_entry_point(&r->facts, &argv);
+	dg_strv_add(&argv, "api");
+	dg_strv_add(&argv, "execute_run");
+	/* Arguments in the environment: the instance ref may hold a token, and an argv is
+	 * for everybody to read. */
+	dg_run_args(&args, &r->facts, dg_launcher_ref(l, r->deployment, true));
+	dg_strv_put(&env, DG_STR("DAGSTER_EXECUTE_RUN_ARGS"), dg_buf_str(&args));
+	image = dg_run_image(&r->facts);
+	spec = (struct dg_run_spec){
+		.run_id = r->id,
+		.deployment = r->deployment,
+		.nonce = "",
+		.argv = (const char *const *)argv.v,
+		.env = (const char *const *)env.v,
+		.image = image,
+		.container_context =
+			r->facts.context.p ? r->facts.context : DG_STR("{}"),
+		.owner = owner,
+	};
+	return l->ops->run_start(l->backend, &spec, e);
+}
+
+/* On the code server. */
+
+static struct dg_server *
+server_of(struct dg_run *r, enum dg_loc_verdict *verdict)
+{
+	struct dg_server *s = NULL;
+
+	*verdict = r->facts.location ? dg_relay_place(r->at, r->facts.location, &s) :
+				       DG_LOC_ERROR;
+	return s;
+}
+
+static void
+find_server(struct dg_run *r)
+{
+	enum dg_loc_verdict verdict;
+
+	server_of(r, &verdict);
+	if (verdict == DG_LOC_HOLD && !r->at->unlisted) {
+		dg_relay_hold(r->at, r->facts.location);
+		return;
+	}
+	if (verdict == DG_LOC_SERVE) {
+		dg_launching_event(r, DG_LAUNCH_EV_SERVER);
+		return;
+	}
+	dg_buf_reset(&r->trouble);
+	dg_relay_no_server(r->l, r->deployment,
+		r->facts.location ? r->facts.location : "", &r->trouble);
+	dg_launching_event(r, DG_LAUNCH_EV_NO_SERVER);
+}
+
+void
+dg_launching_released(struct dg_run *r)
+{
+	if (r->launch.state == DG_LAUNCH_CALLING) { /* it waited for a slot of another */
+		enum dg_loc_verdict verdict;
+		struct dg_server *s = server_of(r, &verdict);
+
+		if (s) {
+			dg_relay_enqueue(r->at, s);
+		} else if (verdict == DG_LOC_HOLD && !r->at->unlisted) {
+			dg_relay_hold(r->at, r->facts.location);
+		} else {
+			dg_buf_reset(&r->trouble);
+			dg_relay_no_server(
+				r->l, r->deployment, r->facts.location, &r->trouble);
+			dg_launching_event(r, DG_LAUNCH_EV_REFUSED);
+		}
+		return;
+	}
+	find_server(r);
+}
+
+static void
+place_tags(struct dg_run *r, const struct dg_server *s)
+{
+	auto_buf handle = DG_BUF_INIT, info = DG_BUF_INIT, tags = DG_BUF_INIT;
+	const char *colon = strrchr(s->endpoint, ':');
+
+	dg_tags_add(&handle, ".dagster/server_handle", s->tag);
+	dg_run_queue_tags(r, dg_buf_str(&handle));
+	if (strncmp(s->endpoint, "unix:", 5) == 0) {
+		dg_buf_adds(&info, "{\"host\": \"localhost\", \"socket\": ");
+		dg_json_add_str(&info, dg_str(s->endpoint + 5));
+	} else {
+		dg_buf_adds(&info, "{\"host\": ");
+		dg_json_add_str(&info,
+			dg_strn(s->endpoint,
+				colon ? (size_t)(colon - s->endpoint) : 0));
+		dg_buf_addf(&info, ", \"port\": %s", colon ? colon + 1 : "0");
+	}
+	dg_buf_addc(&info, '}');
+	dg_tags_add(&tags, ".dagster/grpc_info", info.p);
+	dg_run_queue_tags(r, dg_buf_str(&tags));
+}
+
+static void
+start_done(void *arg, struct dg_call *c, struct dg_reply *reply)
+{
+	struct dg_run *r = arg;
+	auto_buf message = DG_BUF_INIT;
+	struct dg_str error;
+
+	(void)c;
+	r->call = NULL;
+	dg_relay_slot_free(r->at, reply->status == DG_GRPC_DEADLINE_EXCEEDED);
+	if (reply->status != DG_GRPC_OK) {
+		dg_buf_reset(&r->trouble);
+		dg_error_add_unreachable(&r->trouble, dg_grpc_status_name(reply->status),
+			(int64_t)(r->l->tuning.unary / DG_SEC), false, reply->text);
+		dg_launching_event(
+			r, reply->sent ? DG_LAUNCH_EV_LOST : DG_LAUNCH_EV_REFUSED);
+		return;
+	}
+	if (dg_start_run_result(dg_buf_str(&reply->field[1]), &message, &error)) {
+		dg_launching_event(r, DG_LAUNCH_EV_ACCEPTED);
+		return;
+	}
+	if (!message.n && error.n)
+		dg_error_line(error, 4000, &message);
+	dg_buf_reset(&r->trouble);
+	dg_error_add(&r->trouble, DG_CLS_LAUNCH_FAILED, dg_buf_str(&message), error);
+	dg_launching_event(r, DG_LAUNCH_EV_REFUSED);
+}
+
+/* A slot is there. */
+void
+dg_launching_go(struct dg_run *r)
+{
+	struct dg_server *s = r->at->server;
+	auto_buf args = DG_BUF_INIT, m = DG_BUF_INIT;
+
+	place_tags(r, s);
+	dg_start_run_args(&args, &r->facts, dg_launcher_ref(r->l, r->deployment, true));
+	dg_pb_add_str(&m, 1, dg_buf_str(&args));
+	r->call = dg_server_call(s, "StartRun", r->l->tuning.unary, &m, start_done, r);
+	if (!r->call) {
+		dg_relay_slot_free(r->at, false);
+		dg_run_error(r, DG_CLS_UNREACHABLE, "Could not reach user code server");
+		dg_launching_event(r, DG_LAUNCH_EV_REFUSED);
+	}
+}
+
+static void
+look_done(void *arg, struct dg_call *c, struct dg_reply *reply)
+{
+	struct dg_run *r = arg;
+	int is = reply->status == DG_GRPC_OK ?
+		dg_run_is_current(dg_buf_str(&reply->field[1]), r->id) : -1;
+
+	(void)c;
+	r->call = NULL;
+	dg_launching_event(r,
+		is > 0	      ? DG_LAUNCH_EV_CURRENT :
+			is == 0 ? DG_LAUNCH_EV_NOT_CURRENT :
+				  DG_LAUNCH_EV_BLIND);
+}
+
+static void
+look(struct dg_run *r)
+{
+	enum dg_loc_verdict verdict;
+	struct dg_server *s = server_of(r, &verdict);
+	auto_buf m = DG_BUF_INIT;
+
+	r->call = s ? dg_server_call(
+			      s, "GetCurrentRuns", r->l->tuning.unary, &m, look_done, r) :
+		      NULL;
+	if (!r->call)
+		dg_launching_event(r, DG_LAUNCH_EV_BLIND);
+}
+
+static void
+asked(void *arg, const struct dg_msg_call_done *m)
+{
+	struct dg_run *r = arg;
+	enum dg_run_status st = m->cls ? DG_RUN_UNKNOWN :
+					 dg_run_status(dg_strn(m->body.p, m->body.n));
+
+	r->errand = NULL;
+	dg_launching_event(r,
+		st == DG_RUN_UNKNOWN				  ? DG_LAUNCH_EV_BLIND :
+			st == DG_RUN_BEGUN || st == DG_RUN_FINISHED ? DG_LAUNCH_EV_BEGUN :
+								    DG_LAUNCH_EV_NOT_BEGUN);
+}
+
+static void
+ask(struct dg_run *r)
+{
+	auto_buf b = DG_BUF_INIT;
+
+	dg_run_query(&b, r->id);
+	r->errand = dg_calls_text(&r->l->calls, DG_CALL_OP_GET_RUN_RECORDS, r->deployment,
+		NULL, NULL, NULL, dg_buf_str(&b), asked, r);
+}
+
+static void
+call_trouble(struct dg_run *r)
+{
+	auto_buf b = DG_BUF_INIT;
+	char key[37];
+
+	dg_event_plain(&b, &r->facts, "Unexpected error in IPC client",
+		dg_buf_str(&r->trouble), dg_wall_usec());
+	dg_event_key(key, r->id, r->at->request_id, "ipc");
+	dg_calls_text(&r->l->calls, DG_CALL_OP_STORE_EVENT, r->deployment, r->id, NULL, key,
+		dg_buf_str(&b), NULL, NULL);
+}
+
+static void
+perform(struct dg_run *r, unsigned todo)
+{
+	struct dg_err e = { 0 };
+	auto_buf tags = DG_BUF_INIT;
+
+	if (todo & DG_LAUNCH_DO_INTENT)
+		commit_intent(r);
+	if (todo & DG_LAUNCH_DO_EVENTS)
+		events(r);
+	if ((todo & DG_LAUNCH_DO_START) && start(r, &e) < 0) {
+		dg_run_error(r, DG_CLS_LAUNCH_FAILED, "%s", e.what);
+		dg_launching_event(r, DG_LAUNCH_EV_FAILED);
+		return;
+	}
+	if (todo & DG_LAUNCH_DO_HANDLE)
+		dg_run_stage(r, DG_STAGE_STARTED, r->at->id, handle_ok);
+	if (todo & DG_LAUNCH_DO_RELEASE) {
+		(void)DG_CRASH(STARTED);
+		r->l->ops->run_release(r->l->backend, r->id);
+	}
+	if (todo & DG_LAUNCH_DO_TAGS) {
+		r->l->ops->run_tags(r->l->backend, r->id, &tags);
+		dg_run_queue_tags(r, dg_buf_str(&tags));
+	}
+	if (todo & DG_LAUNCH_DO_SERVER)
+		find_server(r);
+	if (todo & DG_LAUNCH_DO_CALL)
+		dg_launching_released(r);
+	if (todo & DG_LAUNCH_DO_TROUBLE)
+		call_trouble(r);
+	if (todo & DG_LAUNCH_DO_LOOK)
+		look(r);
+	if (todo & DG_LAUNCH_DO_ASK)
+		ask(r);
+	if (todo & DG_LAUNCH_DO_MARK)
+		dg_run_stage(r, DG_STAGE_STARTED, r->at->id, NULL);
+	if (todo & DG_LAUNCH_DO_FORGET) {
+		dg_launcher_gone(r->l, DG_HANDLE_RUN, r->id, r->deployment);
+		r->known = false;
+	}
+	if (todo & DG_LAUNCH_DO_OK)
+		dg_relay_ok(dg_run_pop(r));
+	if (todo & DG_LAUNCH_DO_ERROR)
+		dg_relay_error(dg_run_pop(r), dg_buf_str(&r->trouble));
+	if (todo & DG_LAUNCH_DO_MAYBE)
+		dg_relay_fail(dg_run_pop(r), DG_CLS_LAUNCH_FAILED,
+			"The code server did not say whether it started run %s; it may have "
+			"been started.",
+			r->id);
+	if (todo & (DG_LAUNCH_DO_OK | DG_LAUNCH_DO_ERROR | DG_LAUNCH_DO_MAYBE))
+		dg_run_next(r);
+}

@@ -1,0 +1,373 @@
+/* launcher/runs.c: the table of runs: what is asked of each in the order of popping, what
+ * became of it. See launcher.h. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "dagster/error.h"
+#include "daglet/state.h"
+#include "json/json.h"
+#include "json/write.h"
+#include "launcher/launcher.h"
+#include "log/log.h"
+
+/* An ended run is shown for so long (a heartbeat comes every 30 s); the backend itself
+ * remembers for days that it was started. */
+#define SHOWN_FOR (600 * DG_SEC)
+#define ON_SERVER_FOR (86400 * DG_SEC)
+
+struct dg_run *
+dg_run_get(struct dg_launcher *l, const char *id, const char *deployment)
+{
+	struct dg_run *r = dg_map_get(&l->runs, dg_str(id));
+
+	if (r)
+		return r;
+	r = dg_new(struct dg_run);
+	r->l = l;
+	r->id = dg_xstrdup(id);
+	r->deployment = dg_xstrdup(deployment);
+	r->since = dg_wall_usec();
+	TAILQ_INIT(&r->queue);
+	dg_map_put(&l->runs, dg_str(id), r);
+	return r;
+}
+
+void
+dg_run_free(struct dg_run *r)
+{
+	dg_map_del(&r->l->runs, dg_str(r->id));
+	if (r->shown.n)
+		dg_report_gone(r->l, DG_STATE_RUN, r->id);
+	if (r->call)
+		dg_call_cancel(r->call);
+	dg_errand_forget(r->errand);
+	sd_event_source_disable_unref(r->timer);
+	sd_event_source_disable_unref(r->forget);
+	dg_run_facts_clear(&r->facts);
+	dg_buf_clear(&r->handle);
+	dg_buf_clear(&r->trouble);
+	dg_buf_clear(&r->shown);
+	free(r->id);
+	free(r->deployment);
+	free(r->location);
+	free(r->job);
+	free(r->message);
+	free(r);
+}
+
+static int
+on_forget(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct dg_run *r = arg;
+
+	(void)s;
+	(void)usec;
+	if (!TAILQ_EMPTY(&r->queue)) { /* asked about just now: later */
+		dg_launcher_timer(
+			r->l, &r->forget, dg_now() + SHOWN_FOR, DG_SEC, on_forget, r);
+		return 0;
+	}
+	dg_launcher_gone(r->l, DG_HANDLE_RUN, r->id, r->deployment);
+	dg_run_free(r);
+	return 0;
+}
+
+static void
+forget_in(struct dg_run *r, dg_usec time)
+{
+	dg_launcher_timer(r->l, &r->forget, dg_now() + time, DG_SEC, on_forget, r);
+}
+
+void
+dg_run_status_set(struct dg_run *r, const char *status, const char *message)
+{
+	r->status = status;
+	r->since = dg_wall_usec();
+	free(r->message);
+	r->message = message ? dg_xstrdup(message) : NULL;
+	dg_report_run(r);
+}
+
+void
+dg_run_stage(struct dg_run *r, enum dg_handle_stage stage, uint64_t request,
+	void (*done)(struct dg_launcher *l, void *arg), void *arg)
+{
+	auto_buf body = DG_BUF_INIT;
+	struct dg_jw w = dg_jw(&body);
+	struct dg_commit c = {
+		.type = DG_MSG_HANDLE,
+		.what = DG_HANDLE_RUN,
+		.stage = stage,
+		.request = request,
+		.key = r->id,
+		.deployment = r->deployment,
+		.location = r->location,
+		.done = done,
+		.arg = arg,
+	};
+
+	r->known = true;
+	r->stage = stage;
+	dg_jw_open_object(&w);
+	dg_jw_key(&w, "handle");
+	dg_jw_strn(&w, dg_buf_str(&r->handle));
+	dg_jw_kstr(&w, "job", r->job);
+	dg_jw_kbool(&w, "on_server", r->on_server);
+	dg_jw_close_object(&w);
+	c.handle = body;
+	dg_launcher_commit(r->l, &c);
+	if (stage == DG_STAGE_STARTED && r->on_server)
+		forget_in(r, ON_SERVER_FOR);
+}
+
+/* Requests, one after the other. */
+
+static void
+begin(struct dg_run *r)
+{
+	struct dg_request *q;
+	struct dg_err e = { 0 };
+
+	while (!r->at && (q = TAILQ_FIRST(&r->queue))) {
+		r->at = q;
+		dg_buf_reset(&r->trouble);
+		dg_run_facts_clear(&r->facts);
+		if (q->expire && dg_wall_usec() >= (int64_t)q->expire) {
+			dg_relay_fail(dg_run_pop(r), DG_CLS_EXCEPTION,
+				"The request expired before it could be carried out.");
+		} else if (dg_run_facts(dg_blob_str(&q->body), &r->facts, &e) < 0) {
+			dg_relay_fail(dg_run_pop(r), DG_CLS_DESERIALIZE, "%s", e.what);
+		} else {
+			q->started = dg_wall_usec();
+			if (q->row->how == DG_HOW_LAUNCH)
+				dg_launching_begin(r);
+			else
+				dg_ending_begin(r);
+		}
+	}
+}
+
+struct dg_request *
+dg_run_pop(struct dg_run *r)
+{
+	struct dg_request *q = r->at;
+
+	TAILQ_REMOVE(&r->queue, q, run_link);
+	q->run = NULL;
+	r->at = NULL;
+	r->timer = sd_event_source_disable_unref(r->timer);
+	dg_errand_forget(TAKE_PTR(r->errand));
+	return q;
+}
+
+void
+dg_run_next(struct dg_run *r)
+{
+	begin(r);
+	if (!r->at && !r->known && TAILQ_EMPTY(&r->queue))
+		dg_run_free(r);
+}
+
+void
+dg_runs_request(struct dg_request *q)
+{
+	struct dg_run_facts f = { 0 };
+	struct dg_err e = { 0 };
+	struct dg_run *r;
+
+	if (dg_run_facts(dg_blob_str(&q->body), &f, &e) < 0) {
+		dg_relay_fail(q, DG_CLS_DESERIALIZE, "%s", e.what);
+		return;
+	}
+	r = dg_run_get(q->l, f.run_id, q->deployment);
+	if (!r->location && f.location)
+		r->location = dg_xstrdup(f.location);
+	if (!r->job)
+		r->job = dg_json_dup(f.job);
+	dg_run_facts_clear(&f);
+	q->stage = DG_REQUEST_RUN;
+	q->run = r;
+	TAILQ_INSERT_TAIL(&r->queue, q, run_link);
+	if (!r->at)
+		dg_run_next(r);
+}
+
+void
+dg_runs_released(struct dg_request *q)
+{
+	q->stage = DG_REQUEST_RUN;
+	if (q->row->how == DG_HOW_LAUNCH)
+		dg_launching_released(q->run);
+	else
+		dg_ending_released(q->run);
+}
+
+void
+dg_runs_go(struct dg_request *q)
+{
+	if (q->row->how == DG_HOW_LAUNCH)
+		dg_launching_go(q->run);
+	else
+		dg_ending_go(q->run);
+}
+
+void
+dg_run_error(struct dg_run *r, const char *cls, const char *fmt, ...)
+{
+	auto_buf text = DG_BUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	dg_buf_vaddf(&text, fmt, ap);
+	va_end(ap);
+	dg_buf_reset(&r->trouble);
+	dg_error_add(&r->trouble, cls, dg_buf_str(&text), DG_STR_NULL);
+}
+
+/* What is told to the control plane about a run, in order, waited for by nobody. */
+
+void
+dg_run_queue_event(struct dg_run *r, const char *what, const char *message)
+{
+	auto_buf b = DG_BUF_INIT;
+	char key[37];
+
+	dg_event_engine(&b, &r->facts, message, DG_STR_NULL, dg_wall_usec());
+	dg_event_key(key, r->id, r->at->request_id, what);
+	dg_calls_text(&r->l->calls, DG_CALL_OP_STORE_EVENT, r->deployment, r->id, NULL, key,
+		dg_buf_str(&b), NULL, NULL);
+}
+
+void
+dg_run_queue_tags(struct dg_run *r, struct dg_str members)
+{
+	auto_buf b = DG_BUF_INIT;
+
+	if (!members.n)
+		return;
+	dg_tags(&b, r->id, members);
+	dg_calls_text(&r->l->calls, DG_CALL_OP_ADD_RUN_TAGS, r->deployment, r->id, NULL,
+		NULL, dg_buf_str(&b), NULL, NULL);
+}
+
+/* What earlier launchers left. */
+
+void
+dg_runs_known(struct dg_launcher *l, const struct dg_msg_known *m)
+{
+	auto_free char *id = dg_str_dup(m->key), *dep = dg_str_dup(m->deployment);
+	struct dg_run *r = dg_map_get(&l->runs, dg_str(id));
+	struct dg_str body = dg_strn(m->handle.p, m->handle.n);
+	auto_free char *text = NULL;
+
+	if (r && r->known)
+		return; /* a new link, nothing new */
+	r = dg_run_get(l, id, dep);
+	r->known = true;
+	r->stage = (enum dg_handle_stage)m->stage;
+	if (m->location.n && !r->location)
+		r->location = dg_str_dup(m->location);
+	if (dg_json_check(body, DG_JSON_DEPTH_MAX, NULL) == 0) {
+		text = dg_json_member_dup(body, "handle");
+		dg_json_member_bool(body, "on_server", &r->on_server);
+		if (!r->job)
+			r->job = dg_json_member_dup(body, "job");
+	}
+	if (text)
+		dg_buf_adds(&r->handle, text);
+	if (r->stage == DG_STAGE_ENDED) {
+		forget_in(r, SHOWN_FOR);
+	} else if (r->stage == DG_STAGE_STARTED && r->on_server) {
+		forget_in(r, ON_SERVER_FOR);
+	} else if (r->stage == DG_STAGE_STARTED) {
+		r->here = l->ops->adopt_run(l->backend, r->id, dg_buf_str(&r->handle));
+		if (r->here)
+			dg_run_status_set(r, DG_WORKER_RUNNING, NULL);
+		else
+			dg_run_ended(r, DG_WORKER_NOT_FOUND,
+				"The run's process is gone, and nobody saw how it ended.");
+	}
+}
+
+/* Intents whose request does not come again were answered by nobody: they stay until their
+ * request does. */
+
+void
+dg_run_ended(struct dg_run *r, const char *status, const char *message)
+{
+	r->here = false;
+	dg_run_status_set(r, status, message);
+	dg_run_stage(r, DG_STAGE_ENDED, 0, NULL, NULL);
+	forget_in(r, SHOWN_FOR);
+}
+
+static void
+exited(struct dg_run *r, const struct dg_exit *x)
+{
+	auto_buf t = DG_BUF_INIT;
+
+	if (x->known && !x->signal && x->code == 0) {
+		dg_run_ended(r, DG_WORKER_SUCCESS, NULL);
+		return;
+	}
+	if (!x->known) {
+		dg_run_ended(r, DG_WORKER_NOT_FOUND,
+			"The run's process is gone, and nobody saw how it ended.");
+		return;
+	}
+	if (x->signal)
+		dg_buf_addf(&t, "The run's process was killed by signal %d (%s)%s.",
+			x->signal, strsignal(x->signal),
+			x->oom ? "; it ran out of memory" : "");
+	else
+		dg_buf_addf(&t, "The run's process exited with code %d%s.", x->code,
+			x->oom ? " after it ran out of memory" : "");
+	if (x->tail.n)
+		dg_buf_addf(&t, "\n%.*s", DG_FMT(x->tail));
+	dg_run_ended(r, DG_WORKER_FAILED, t.p);
+}
+
+void
+dg_runs_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
+{
+	struct dg_run *r = dg_map_get(&l->runs, dg_str(ev->id));
+	bool launching = r && r->at && r->at->row->how == DG_HOW_LAUNCH;
+
+	if (!r)
+		return;
+	switch (ev->type) {
+	case DG_EV_RUN_HANDLE:
+		dg_buf_reset(&r->handle);
+		dg_buf_addstr(&r->handle, ev->handle);
+		if (launching)
+			dg_launching_event(r, DG_LAUNCH_EV_HANDLE);
+		break;
+	case DG_EV_RUN_STARTED:
+		r->here = true;
+		dg_run_status_set(r, DG_WORKER_RUNNING, NULL);
+		if (launching)
+			dg_launching_event(r, DG_LAUNCH_EV_STARTED);
+		break;
+	case DG_EV_RUN_FAILED:
+		r->here = false;
+		r->status = NULL;
+		dg_run_error(r, DG_CLS_LAUNCH_FAILED, "%s", ev->err->what);
+		if (launching) {
+			dg_launching_event(r, DG_LAUNCH_EV_FAILED);
+		} else { /* adopted, and it never started */
+			dg_launcher_gone(l, DG_HANDLE_RUN, r->id, r->deployment);
+			r->known = false;
+			dg_run_next(r);
+		}
+		break;
+	case DG_EV_RUN_EXIT:
+		exited(r, &ev->exit);
+		if (launching) /* over before it was said that it began */
+			dg_launching_event(r, DG_LAUNCH_EV_STARTED);
+		break;
+	default:
+		break;
+	}
+}
