@@ -26,15 +26,14 @@ hash(struct dg_str s)
 	return h;
 }
 
-static struct dg_loc_version
-version_of(const struct dg_workspace_entry *en)
+void
+dg_desired_version(struct dg_str metadata, struct dg_loc_version *v)
 {
-	struct dg_str text = dg_str(en->metadata.text);
 	auto_buf rest = DG_BUF_INIT;
 
-	dg_json_delete(text, "defs_state_info", &rest);
-	return (struct dg_loc_version){ en->timestamp, hash(text),
-		hash(dg_buf_str(&rest)) };
+	dg_json_delete(metadata, "defs_state_info", &rest);
+	v->meta = hash(metadata);
+	v->rest = hash(dg_buf_str(&rest));
 }
 
 /* One entry is wanted as it is; not FRESH: unless a newer version is known already. */
@@ -72,7 +71,8 @@ want(struct dg_launcher *l, const struct dg_workspace_deployment *d,
 		dg_buf_reset(&p->bad);
 		dg_buf_reset(&p->error);
 	}
-	ev.version = version_of(en);
+	ev.version.timestamp = en->timestamp;
+	dg_desired_version(dg_str(en->metadata.text), &ev.version);
 	if (!fresh && p->loc.wanted && p->loc.want.timestamp > ev.version.timestamp)
 		return;
 	dg_buf_reset(&p->metadata);

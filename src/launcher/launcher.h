@@ -39,9 +39,8 @@ struct dg_tuning {
 	struct dg_grpc_timeouts timeouts;
 	dg_usec unary, repository, list, job;
 	struct dg_channel_limits grpc;
-	size_t upload_error, heartbeat_error, agent_error;
+	size_t upload_error, agent_error;
 	bool direct, upload_on_start, metrics, isolated_agents;
-	unsigned pool;
 };
 
 struct dg_launcher {
@@ -74,13 +73,19 @@ struct dg_launcher {
 	sd_event_source *settle;     /* STATE, once per turn */
 	sd_event_source *quiesce;
 	struct dg_buf role_state;
+	bool settling; /* the timer is armed */
+	bool ready;    /* every location of the first workspace has served or failed */
+	bool late, stopping, ended; /* quiescing */
 	uint64_t ticket; /* of logs() */
 	struct dg_map logs; /* ticket in decimal -> struct dg_logs */
+	struct dg_instance_ref *ref;
+	struct dg_map refs; /* kind, deployment -> its text */
 };
 
 /* A server of an earlier launcher, until it is known whether it is wanted. */
 struct dg_adopted {
 	char *id, *deployment, *location;
+	bool branch;
 	struct dg_loc_version version;
 	struct dg_buf metadata, handle;
 };
@@ -92,8 +97,7 @@ struct dg_commit {
 	uint64_t what, stage, request;
 	char *key, *deployment, *location, *nonce;
 	struct dg_buf handle;
-	void (*done)(struct dg_launcher *l, void *arg); /* may be NULL */
-	void *arg;
+	void (*done)(struct dg_launcher *l, const char *key); /* may be NULL */
 };
 
 struct dg_request;
@@ -159,7 +163,8 @@ enum dg_request_stage {
 };
 
 struct dg_request {
-	TAILQ_ENTRY(dg_request) link; /* in place->held, server->running or run->queue */
+	TAILQ_ENTRY(dg_request) link;	  /* in place->held or server->running */
+	TAILQ_ENTRY(dg_request) run_link; /* in run->queue */
 	struct dg_launcher *l;
 	uint64_t id;
 	enum dg_request_kind kind;
@@ -191,7 +196,7 @@ struct dg_run {
 	bool known;	  /* there is something to remember of it (INTENT or more) */
 	bool on_server;	  /* not isolated */
 	bool here;	  /* the backend has it */
-	struct dg_buf handle, tags;
+	struct dg_buf handle;
 	const char *status; /* WorkerStatus, or NULL: not shown */
 	char *message;
 	int64_t since;
@@ -201,7 +206,6 @@ struct dg_run {
 	struct dg_launch launch;
 	struct dg_terminate terminate;
 	struct dg_buf trouble; /* SerializableErrorInfo for the answer */
-	struct dg_server *server;
 	struct dg_call *call;
 	struct dg_errand *errand;
 	sd_event_source *timer, *forget;
@@ -215,6 +219,8 @@ void dg_launcher_timer(struct dg_launcher *l, sd_event_source **s, dg_usec at,
 	dg_usec slack, sd_event_time_handler_t fn, void *arg);
 /* A request ended while the role is to end: is it the last? */
 void dg_launcher_quiesced(struct dg_launcher *l);
+/* "Agent 1a2b3c4d (label)"; the caller's. */
+char *dg_launcher_name(const struct dg_launcher *l);
 void dg_launcher_trouble(struct dg_launcher *l, struct dg_str error);
 /* The instance ref of a deployment: for user code, or for the agent's own use. */
 struct dg_str dg_launcher_ref(
@@ -223,7 +229,12 @@ struct dg_str dg_launcher_ref(
 void dg_launcher_gone(struct dg_launcher *l, enum dg_handle_what what, const char *key,
 	const char *deployment);
 
+/* tuning.c */
+void dg_tuning_read(struct dg_launcher *l);
+
 /* desired.c */
+/* Hashes of a location's metadata into V. */
+void dg_desired_version(struct dg_str metadata, struct dg_loc_version *v);
 void dg_desired(struct dg_launcher *l, struct dg_str body);
 /* The same workspace, judged anew. */
 void dg_desired_again(struct dg_launcher *l);
@@ -283,6 +294,8 @@ void dg_relay_released(struct dg_place *p);
 void dg_relay_unknown(struct dg_launcher *l);
 /* Those that wait for a slot of this server go where the place leads them now. */
 void dg_relay_moved(struct dg_server *s);
+/* R waits for a slot of S. */
+void dg_relay_enqueue(struct dg_request *r, struct dg_server *s);
 /* A slot is there for R. */
 void dg_relay_go(struct dg_request *r);
 void dg_relay_expired(struct dg_request *r);
@@ -319,16 +332,20 @@ struct dg_run *dg_run_get(struct dg_launcher *l, const char *id, const char *dep
 void dg_run_free(struct dg_run *r);
 void dg_runs_request(struct dg_request *q);
 void dg_runs_known(struct dg_launcher *l, const struct dg_msg_known *m);
-void dg_runs_known_end(struct dg_launcher *l);
 void dg_runs_backend(struct dg_launcher *l, const struct dg_backend_event *ev);
-/* The request at the head is over. */
+/* Take the request at the head out, to be answered; and begin with the next (may free R).
+ */
+struct dg_request *dg_run_pop(struct dg_run *r);
 void dg_run_next(struct dg_run *r);
 void dg_run_stage(struct dg_run *r, enum dg_handle_stage stage, uint64_t request,
-	void (*done)(struct dg_launcher *l, void *arg), void *arg);
+	void (*done)(struct dg_launcher *l, const char *key));
 void dg_run_queue_event(struct dg_run *r, const char *what, const char *message);
-void dg_run_queue_tags(struct dg_run *r, const char *what, struct dg_str members);
-/* A held LAUNCH or TERMINATE may go on. */
+void dg_run_queue_tags(struct dg_run *r, struct dg_str members);
+/* A held LAUNCH or TERMINATE may go on; one that waited for a slot has it. */
 void dg_runs_released(struct dg_request *q);
+void dg_runs_go(struct dg_request *q);
+void dg_run_status_set(struct dg_run *r, const char *status, const char *message);
+void dg_run_ended(struct dg_run *r, const char *status, const char *message);
 void dg_run_error(struct dg_run *r, const char *cls, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -336,9 +353,11 @@ void dg_run_error(struct dg_run *r, const char *cls, const char *fmt, ...)
 void dg_launching_begin(struct dg_run *r);
 void dg_launching_event(struct dg_run *r, enum dg_launch_event ev);
 void dg_launching_released(struct dg_run *r);
+void dg_launching_go(struct dg_run *r);
 void dg_ending_begin(struct dg_run *r);
 void dg_ending_event(struct dg_run *r, enum dg_terminate_event ev);
 void dg_ending_released(struct dg_run *r);
+void dg_ending_go(struct dg_run *r);
 
 /* report.c */
 void dg_report_place(struct dg_place *p);

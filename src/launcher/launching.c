@@ -9,6 +9,7 @@
 #include "dagster/metadata.h"
 #include "daglet/crash.h"
 #include "grpc/proto.h"
+#include "json/json.h"
 #include "json/write.h"
 #include "launcher/launcher.h"
 #include "log/log.h"
@@ -129,7 +130,7 @@ start(struct dg_run *r, struct dg_err *e)
 	 * for everybody to read. */
 	dg_run_args(&args, &r->facts, dg_launcher_ref(l, r->deployment, true));
 	dg_strv_put(&env, DG_STR("DAGSTER_EXECUTE_RUN_ARGS"), dg_buf_str(&args));
-	image = dg_run_image(&r->facts);
+	image = dg_json_member_dup(r->facts.repository, "container_image");
 	spec = (struct dg_run_spec){
 		.run_id = r->id,
 		.deployment = r->deployment,

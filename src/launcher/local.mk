@@ -1,7 +1,20 @@
 # launcher: what is done with requests: locations, servers, calls, runs, snapshots.
 noinst_LIBRARIES += %D%/liblauncher.a
 %C%_liblauncher_a_SOURCES = \
-	%D%/location.c %D%/location.h %D%/slots.c %D%/slots.h %D%/policy.c %D%/policy.h \
-	%D%/launch.c %D%/launch.h %D%/terminate.c %D%/terminate.h %D%/upload.c %D%/upload.h \
-	%D%/pack.c %D%/pack.h
-%C%_liblauncher_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+	%D%/launcher.c %D%/launcher.h %D%/desired.c %D%/place.c %D%/server.c %D%/relay.c \
+	%D%/query.c %D%/uploads.c %D%/runs.c %D%/launching.c %D%/ending.c %D%/report.c \
+	%D%/tuning.c %D%/calls.c %D%/calls.h %D%/location.c %D%/location.h %D%/policy.c \
+	%D%/policy.h %D%/launch.c %D%/launch.h %D%/terminate.c %D%/terminate.h \
+	%D%/upload.c %D%/upload.h %D%/runtext.c %D%/runtext.h %D%/pack.c %D%/pack.h
+%C%_liblauncher_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS)
+
+LIB_LAUNCHER = %D%/liblauncher.a $(LIB_GRPC) $(LIB_DAGSTER) $(LIB_WORKER)
+LAUNCHER_LIBS = $(NGHTTP2_LIBS) $(SYSTEMD_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS)
+
+# One program per backend; only it is linked to that backend.
+pkglibexec_PROGRAMS += daglet-launcher-process
+daglet_launcher_process_SOURCES = %D%/main_process.c
+daglet_launcher_process_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+daglet_launcher_process_LDADD = \
+	%D%/liblauncher.a $(LIB_BACKEND_PROCESS) $(LIB_GRPC) $(LIB_DAGSTER) $(LIB_WORKER) \
+	$(LAUNCHER_LIBS) $(BACKEND_PROCESS_LIBS)

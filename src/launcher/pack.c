@@ -11,16 +11,18 @@
 
 struct dg_pack {
 	int fd;
+	bool plain;
 	EVP_MD_CTX *sha;
 	z_stream z;
 	uint64_t size;
 };
 
 int
-dg_pack_new(struct dg_pack **ret, struct dg_err *e)
+dg_pack_new(struct dg_pack **ret, bool plain, struct dg_err *e)
 {
 	struct dg_pack *p = dg_new(struct dg_pack);
 
+	p->plain = plain;
 	p->fd = dg_memfd("snapshot", e);
 	if (p->fd < 0) {
 		free(p);
@@ -49,6 +51,8 @@ deflate_all(struct dg_pack *p, struct dg_str text, int flush, struct dg_err *e)
 {
 	unsigned char out[16384];
 
+	if (p->plain)
+		return dg_write_all(p->fd, text.p, text.n, e);
 	p->z.next_in = (unsigned char *)(uintptr_t)text.p;
 	p->z.avail_in = (uInt)text.n;
 	do {

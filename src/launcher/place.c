@@ -169,6 +169,8 @@ start(struct dg_place *p, unsigned serial)
 	auto_buf error = DG_BUF_INIT;
 
 	dg_buf_addstr(&s->metadata, dg_buf_str(&p->metadata));
+	if (p->l->w->quiescing)
+		return; /* the next launcher will */
 	dg_logkv(LOG_INFO,
 		DG_KV({ "dep", p->deployment }, { "loc", p->location }, { "srv", s->id }),
 		"starting a code server");

@@ -306,8 +306,8 @@ dg_relay_hold(struct dg_request *r, const char *location)
 	dg_report_place(p);
 }
 
-static void
-enqueue(struct dg_request *r, struct dg_server *s)
+void
+dg_relay_enqueue(struct dg_request *r, struct dg_server *s)
 {
 	dg_usec at = DG_USEC_NEVER;
 
@@ -350,7 +350,7 @@ route(struct dg_request *r)
 		if (r->row->how == DG_HOW_LOCAL)
 			dg_relay_ok(r);
 		else
-			enqueue(r, s);
+			dg_relay_enqueue(r, s);
 	}
 }
 
@@ -408,7 +408,10 @@ dg_relay_moved(struct dg_server *s)
 			continue;
 		leave(r);
 		r->stage = DG_REQUEST_NEW;
-		route(r);
+		if (r->run)
+			dg_runs_released(r);
+		else
+			route(r);
 	}
 }
 
@@ -422,7 +425,10 @@ dg_relay_go(struct dg_request *r)
 	TAILQ_INSERT_TAIL(&r->server->running, r, link);
 	r->l->count.running++;
 	(void)DG_CRASH(CALLING);
-	dg_query_go(r);
+	if (r->run)
+		dg_runs_go(r);
+	else
+		dg_query_go(r);
 }
 
 void

@@ -92,7 +92,7 @@ dg_run_status_set(struct dg_run *r, const char *status, const char *message)
 
 void
 dg_run_stage(struct dg_run *r, enum dg_handle_stage stage, uint64_t request,
-	void (*done)(struct dg_launcher *l, void *arg), void *arg)
+	void (*done)(struct dg_launcher *l, const char *key))
 {
 	auto_buf body = DG_BUF_INIT;
 	struct dg_jw w = dg_jw(&body);
@@ -105,7 +105,6 @@ dg_run_stage(struct dg_run *r, enum dg_handle_stage stage, uint64_t request,
 		.deployment = r->deployment,
 		.location = r->location,
 		.done = done,
-		.arg = arg,
 	};
 
 	r->known = true;
@@ -299,7 +298,7 @@ dg_run_ended(struct dg_run *r, const char *status, const char *message)
 {
 	r->here = false;
 	dg_run_status_set(r, status, message);
-	dg_run_stage(r, DG_STAGE_ENDED, 0, NULL, NULL);
+	dg_run_stage(r, DG_STAGE_ENDED, 0, NULL);
 	forget_in(r, SHOWN_FOR);
 }
 

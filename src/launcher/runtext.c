@@ -59,10 +59,9 @@ dg_run_facts(struct dg_str body, struct dg_run_facts *ret, struct dg_err *e)
 	if (ret->origin.p && dg_json_path(ret->origin, &loc, "external_repository_origin",
 				     "repository_location_origin", "location_name", NULL))
 		ret->location = dg_json_dup(loc);
-	if (ret->code.p && (!dg_json_path(ret->code, &ret->context, "repository_origin",
-				    "container_context", NULL) ||
-				   dg_json_is_null(ret->context)))
-		ret->context = DG_STR_NULL;
+	if (!ret->code.p || !has(ret->code, "repository_origin", &ret->repository))
+		ret->repository = DG_STR("{}");
+	has(ret->repository, "container_context", &ret->context);
 	return 0;
 }
 
@@ -269,13 +268,11 @@ dg_start_run_args(struct dg_buf *out, const struct dg_run_facts *f, struct dg_st
 void
 dg_run_entry_point(const struct dg_run_facts *f, struct dg_strv *argv)
 {
-	struct dg_str repo, entry, item;
+	struct dg_str entry, item;
 	struct dg_json_iter it;
 	auto_free char *exe = NULL;
 
-	if (!dg_json_member(f->code, "repository_origin", &repo))
-		repo = DG_STR("{}");
-	if (has(repo, "entry_point", &entry)) {
+	if (has(f->repository, "entry_point", &entry)) {
 		it = dg_json_iter(entry);
 		while (dg_json_next_item(&it, &item)) {
 			auto_free char *s = dg_json_dup(item);
@@ -286,7 +283,7 @@ dg_run_entry_point(const struct dg_run_facts *f, struct dg_strv *argv)
 	}
 	if (argv->n)
 		return;
-	exe = dg_json_member_dup(repo, "executable_path");
+	exe = dg_json_member_dup(f->repository, "executable_path");
 	dg_strv_add(argv, exe ? exe : "python");
 	dg_strv_add(argv, "-m");
 	dg_strv_add(argv, "dagster");
