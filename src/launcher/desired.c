@@ -8,13 +8,13 @@
 
 #include "base/mem.h"
 #include "base/rand.h"
+#include "daglet/state.h"
 #include "dagster/error.h"
 #include "dagster/workspace.h"
-#include "daglet/state.h"
-#include "json/splice.h"
-#include "json/write.h"
 #include "launcher/launcher.h"
 #include "log/log.h"
+#include "json/splice.h"
+#include "json/write.h"
 
 static uint64_t
 hash(struct dg_str s)
@@ -41,8 +41,8 @@ static void
 want(struct dg_launcher *l, const struct dg_workspace_deployment *d,
 	const struct dg_workspace_entry *en, bool upload, bool fresh)
 {
-	struct dg_place *p = dg_place_get(l, dg_str(d->name), dg_str(en->location),
-		d->branch);
+	struct dg_place *p =
+		dg_place_get(l, dg_str(d->name), dg_str(en->location), d->branch);
 	struct dg_loc_event ev = {
 		.type = DG_LOC_WANT,
 		.upload = upload,
@@ -61,7 +61,7 @@ want(struct dg_launcher *l, const struct dg_workspace_deployment *d,
 		dg_buf_adds(&p->bad, text);
 		dg_buf_reset(&p->error);
 		dg_error_add(&p->error, DG_CLS_DESERIALIZE, dg_str(text), DG_STR_NULL);
-		dg_logkv(LOG_ERR, DG_KV({ "dep", p->deployment }, { "loc", p->location }),
+		dg_logkv(LOG_ERR, DG_KV({"dep", p->deployment}, {"loc", p->location}),
 			"the workspace's entry cannot be understood: %s", text);
 		dg_relay_released(p);
 		dg_report_place(p);
@@ -89,9 +89,11 @@ not_allowed(struct dg_launcher *l, const struct dg_workspace_deployment *d,
 	if (dg_map_put(&l->skipped,
 		    dg_place_key(&key, dg_str(d->name), dg_str(en->location)), l))
 		return; /* said before */
-	dg_logkv(LOG_ERR, DG_KV({ "dep", d->name }, { "loc", en->location }),
-		"the location is skipped: it is not in the allowed locations list; either "
-		"use another queue in its dagster_cloud.yaml, or add it to the agent's list");
+	dg_logkv(LOG_ERR, DG_KV({"dep", d->name}, {"loc", en->location}),
+		"the location is skipped: it is not in the allowed locations list; "
+		"either "
+		"use another queue in its dagster_cloud.yaml, or add it to the agent's "
+		"list");
 }
 
 static void
@@ -166,7 +168,8 @@ apply(struct dg_launcher *l, const struct dg_workspace *ws, bool first, bool fre
 	((struct dg_place *)s->value)->keep = false;
 	for (size_t i = 0; i < ws->entry_n; i++) {
 		const struct dg_workspace_entry *en = &ws->entries[i];
-		const struct dg_workspace_deployment *d = &ws->deployments[en->deployment];
+		const struct dg_workspace_deployment *d =
+			&ws->deployments[en->deployment];
 		struct dg_str k =
 			dg_place_key(&key, dg_str(d->name), dg_str(en->location));
 		const struct dg_place *p = dg_map_get(&l->places, k);
@@ -179,8 +182,7 @@ apply(struct dg_launcher *l, const struct dg_workspace *ws, bool first, bool fre
 		dg_map_put(&l->listed, k, l);
 		if (!dg_policy_ttl(&l->policy, d->branch) || dg_map_get(&wanted, k) ||
 			(p && (p->upload || p->loc.upload)))
-			want(l, d, en,
-				first && en->outdated && l->tuning.upload_on_start,
+			want(l, d, en, first && en->outdated && l->tuning.upload_on_start,
 				fresh);
 	}
 	DG_MAP_EACH(&l->places, s)
@@ -188,7 +190,7 @@ apply(struct dg_launcher *l, const struct dg_workspace *ws, bool first, bool fre
 		struct dg_place *p = s->value;
 
 		if (!p->keep && (p->loc.wanted || p->loc.cur.serial))
-			dg_place_event(p, &(struct dg_loc_event){ .type = DG_LOC_UNWANT });
+			dg_place_event(p, &(struct dg_loc_event){.type = DG_LOC_UNWANT});
 		else if (!p->keep)
 			p->gone |= !p->nheld;
 	}
@@ -202,7 +204,7 @@ void
 dg_desired(struct dg_launcher *l, struct dg_str body)
 {
 	struct dg_workspace *ws = NULL;
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 	bool first = !l->desired_seen;
 
 	if (dg_workspace_parse(body, &ws, &e) < 0) {
@@ -223,7 +225,7 @@ void
 dg_desired_again(struct dg_launcher *l)
 {
 	struct dg_workspace *ws = NULL;
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 	struct dg_map wanted = DG_MAP_INIT;
 
 	if (!l->desired_seen) {
@@ -253,7 +255,8 @@ dg_workspace_variables(
 	dg_jw_key(&w, "agentQueues");
 	dg_jw_open_array(&w);
 	for (size_t i = 0; i < dg_settings_count(s, "queues"); i++)
-		dg_jw_str(&w, dg_settings_item(s, "queues", i)); /* NULL: the default one */
+		dg_jw_str(
+			&w, dg_settings_item(s, "queues", i)); /* NULL: the default one */
 	dg_jw_close_array(&w);
 	dg_jw_close_object(&w);
 }
@@ -269,7 +272,8 @@ dg_desired_check(struct dg_launcher *l, const char *deployment, struct dg_str bo
 		return r;
 	for (size_t i = 0; i < ws->entry_n; i++) {
 		const struct dg_workspace_entry *en = &ws->entries[i];
-		const struct dg_workspace_deployment *d = &ws->deployments[en->deployment];
+		const struct dg_workspace_deployment *d =
+			&ws->deployments[en->deployment];
 
 		if (strcmp(d->name, deployment) != 0)
 			continue;
@@ -280,8 +284,8 @@ dg_desired_check(struct dg_launcher *l, const char *deployment, struct dg_str bo
 		}
 		if (!en->outdated)
 			continue;
-		dg_policy_use(&l->policy, dg_str(d->name), dg_str(en->location), d->branch,
-			0, dg_now());
+		dg_policy_use(&l->policy, dg_str(d->name), dg_str(en->location),
+			d->branch, 0, dg_now());
 		want(l, d, en, true, true);
 	}
 	dg_workspace_free(ws);

@@ -30,7 +30,8 @@ on_barrier(sd_event_source *s, uint64_t usec, void *arg)
 		return 0; /* the location decides, or the request's own expiry */
 	dg_errand_forget(TAKE_PTR(r->errand));
 	dg_run_error(r, DG_CLS_EXCEPTION,
-		"The control plane did not store within %llu seconds that run %s is being "
+		"The control plane did not store within %llu seconds that run %s is "
+		"being "
 		"canceled.",
 		(unsigned long long)(DG_TERMINATE_BARRIER / DG_SEC), r->id);
 	dg_ending_event(r, DG_TERM_EV_TIMEOUT);
@@ -40,9 +41,9 @@ on_barrier(sd_event_source *s, uint64_t usec, void *arg)
 void
 dg_ending_begin(struct dg_run *r)
 {
-	enum dg_terminate_how how = r->l->tuning.isolated_agents ? DG_TERM_MARK :
-		r->facts.isolated				 ? DG_TERM_WORKER :
-								   DG_TERM_SERVER;
+	enum dg_terminate_how how = r->l->tuning.isolated_agents ? DG_TERM_MARK
+				    : r->facts.isolated          ? DG_TERM_WORKER
+								 : DG_TERM_SERVER;
 
 	dg_launcher_timer(r->l, &r->timer, dg_now() + DG_TERMINATE_BARRIER, 100 * DG_MSEC,
 		on_barrier, r);
@@ -54,8 +55,8 @@ event(struct dg_run *r)
 {
 	auto_free char *name = dg_launcher_name(r->l);
 	auto_free char *text = dg_xasprintf("%s received request to %s", name,
-		r->terminate.how == DG_TERM_MARK ? "mark run as canceling" :
-						   "terminate run");
+		r->terminate.how == DG_TERM_MARK ? "mark run as canceling"
+						 : "terminate run");
 
 	dg_run_queue_event(r, "terminating", text);
 }
@@ -64,14 +65,14 @@ static void
 asked(void *arg, const struct dg_msg_call_done *m)
 {
 	struct dg_run *r = arg;
-	enum dg_run_status st = m->cls ? DG_RUN_UNKNOWN :
-					 dg_run_status(dg_strn(m->body.p, m->body.n));
+	enum dg_run_status st =
+		m->cls ? DG_RUN_UNKNOWN : dg_run_status(dg_strn(m->body.p, m->body.n));
 
 	r->errand = NULL;
-	dg_ending_event(r,
-		st == DG_RUN_UNKNOWN				 ? DG_TERM_EV_UNASKED :
-			st == DG_RUN_NONE || st == DG_RUN_FINISHED ? DG_TERM_EV_FINISHED :
-								   DG_TERM_EV_ALIVE);
+	dg_ending_event(r, st == DG_RUN_UNKNOWN ? DG_TERM_EV_UNASKED
+			   : st == DG_RUN_NONE || st == DG_RUN_FINISHED
+				   ? DG_TERM_EV_FINISHED
+				   : DG_TERM_EV_ALIVE);
 }
 
 static void
@@ -103,8 +104,8 @@ mark(struct dg_run *r)
 
 	dg_event_canceling(&b, &r->facts, dg_wall_usec());
 	dg_event_key(key, r->id, r->at->request_id, "canceling");
-	r->errand = dg_calls_text(&r->l->calls, DG_CALL_OP_STORE_EVENT, r->deployment, r->id,
-		NULL, key, dg_buf_str(&b), marked, r);
+	r->errand = dg_calls_text(&r->l->calls, DG_CALL_OP_STORE_EVENT, r->deployment,
+		r->id, NULL, key, dg_buf_str(&b), marked, r);
 }
 
 /* The server that hosts it: waited for, as it may be on its way. */
@@ -112,8 +113,9 @@ static void
 find(struct dg_run *r, bool call)
 {
 	struct dg_server *s = NULL;
-	enum dg_loc_verdict verdict = r->facts.location ?
-		dg_relay_place(r->at, r->facts.location, &s) : DG_LOC_ERROR;
+	enum dg_loc_verdict verdict =
+		r->facts.location ? dg_relay_place(r->at, r->facts.location, &s)
+				  : DG_LOC_ERROR;
 
 	if (s && call) {
 		dg_relay_enqueue(r->at, s);
@@ -148,8 +150,8 @@ cancel_done(void *arg, struct dg_call *c, struct dg_reply *reply)
 		dg_error_add_unreachable(&r->trouble, dg_grpc_status_name(reply->status),
 			(int64_t)(r->l->tuning.unary / DG_SEC), false, reply->text);
 	}
-	dg_ending_event(r, reply->status == DG_GRPC_OK ? DG_TERM_EV_CALLED :
-							 DG_TERM_EV_UNCALLED);
+	dg_ending_event(
+		r, reply->status == DG_GRPC_OK ? DG_TERM_EV_CALLED : DG_TERM_EV_UNCALLED);
 }
 
 void
@@ -160,8 +162,8 @@ dg_ending_go(struct dg_run *r)
 		"{\"__class__\": \"CancelExecutionRequest\", \"run_id\": \"%s\"}", r->id);
 
 	dg_pb_add_str(&m, 1, dg_str(text));
-	r->call = dg_server_call(r->at->server, "CancelExecution", r->l->tuning.unary, &m,
-		cancel_done, r);
+	r->call = dg_server_call(
+		r->at->server, "CancelExecution", r->l->tuning.unary, &m, cancel_done, r);
 	if (!r->call) {
 		dg_relay_slot_free(r->at, false);
 		dg_run_error(r, DG_CLS_UNREACHABLE, "Could not reach user code server");
@@ -177,8 +179,9 @@ perform(struct dg_run *r, unsigned todo)
 	if (todo & DG_TERM_DO_ASK)
 		ask(r);
 	if (todo & DG_TERM_DO_SAY)
-		dg_logkv(LOG_WARNING, DG_KV({ "run", r->id }, { "dep", r->deployment }),
-			"the run is stopped although the control plane has not stored that it "
+		dg_logkv(LOG_WARNING, DG_KV({"run", r->id}, {"dep", r->deployment}),
+			"the run is stopped although the control plane has not stored "
+			"that it "
 			"is being canceled; it may end as failed");
 	if ((todo & DG_TERM_DO_STOP) && r->here)
 		r->l->ops->run_stop(r->l->backend, r->id, RUN_GRACE);

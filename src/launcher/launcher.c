@@ -14,8 +14,8 @@
 #include "dagster/instance_ref.h"
 #include "dagster/metadata.h"
 #include "dagster/workspace.h"
-#include "json/json.h"
 #include "log/log.h"
+#include "json/json.h"
 
 /* Requests under way at the end may take so long, servers so long to stop. */
 #define STOP_GRACE (5 * DG_SEC)
@@ -48,16 +48,15 @@ dg_launcher_name(const struct dg_launcher *l)
 	const char *label =
 		dg_settings_str(l->w->settings, "dagster_cloud_api.agent_label");
 
-	return label && label[0] ?
-		dg_xasprintf("Agent %.8s (%s)", l->agent_id, label) :
-		dg_xasprintf("Agent %.8s", l->agent_id);
+	return label && label[0] ? dg_xasprintf("Agent %.8s (%s)", l->agent_id, label)
+				 : dg_xasprintf("Agent %.8s", l->agent_id);
 }
 
 void
 dg_launcher_trouble(struct dg_launcher *l, struct dg_str error)
 {
 	auto_buf cut = DG_BUF_INIT;
-	struct dg_msg_trouble m = { .wall = (uint64_t)dg_wall_usec() };
+	struct dg_msg_trouble m = {.wall = (uint64_t)dg_wall_usec()};
 
 	dg_error_truncate(error, l->tuning.agent_error, 3, &cut);
 	m.error = DG_BODY_STR(dg_buf_str(&cut));
@@ -69,7 +68,7 @@ dg_launcher_ref(struct dg_launcher *l, const char *deployment, bool user_code)
 {
 	auto_free char *key = dg_xasprintf("%d%s", user_code, deployment);
 	struct dg_buf *text = dg_map_get(&l->refs, dg_str(key));
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 
 	if (!text) {
 		text = dg_new(struct dg_buf);
@@ -191,9 +190,9 @@ known_server(struct dg_launcher *l, const struct dg_msg_known *m)
 	}
 	l->adopted = dg_xrealloc(l->adopted, l->nadopted + 1, sizeof(*l->adopted));
 	a = &l->adopted[l->nadopted++];
-	*a = (struct dg_adopted){ .id = dg_xstrdup(id),
+	*a = (struct dg_adopted){.id = dg_xstrdup(id),
 		.deployment = dg_str_dup(m->deployment),
-		.location = dg_str_dup(m->location) };
+		.location = dg_str_dup(m->location)};
 	dg_json_member_bool(body, "branch", &a->branch);
 	dg_json_member_double(body, "timestamp", &a->version.timestamp);
 	dg_desired_version(dg_str(text), &a->version);
@@ -221,8 +220,8 @@ known_end(struct dg_launcher *l)
 	for (size_t i = 0; i < l->nadopted; i++) {
 		struct dg_adopted *a = &l->adopted[i];
 
-		dg_place_adopt(dg_place_get(l, dg_str(a->deployment),
-				       dg_str(a->location), a->branch),
+		dg_place_adopt(dg_place_get(l, dg_str(a->deployment), dg_str(a->location),
+				       a->branch),
 			a);
 		free(a->id);
 		free(a->deployment);
@@ -243,7 +242,7 @@ struct dg_logs {
 static void
 result(struct dg_launcher *l, uint64_t id, unsigned code, struct dg_str text)
 {
-	struct dg_msg_result m = { .code = code, .body = DG_BODY_STR(text) };
+	struct dg_msg_result m = {.code = code, .body = DG_BODY_STR(text)};
 
 	dg_worker_send(l->w, DG_MSG_RESULT, id, &m);
 }
@@ -376,8 +375,7 @@ linked(struct dg_worker *w)
 	dg_report_all(l);
 	if (l->ttl_names.n) {
 		struct dg_msg_ttl_deployments m = {
-			DG_BODY_STR(dg_buf_str(&l->ttl_names))
-		};
+			DG_BODY_STR(dg_buf_str(&l->ttl_names))};
 
 		dg_worker_send(w, DG_MSG_TTL_DEPLOYMENTS, 0, &m);
 	}
@@ -450,8 +448,8 @@ dg_launcher_quiesced(struct dg_launcher *l)
 	if (!l->stopping) {
 		l->stopping = true;
 		DG_MAP_EACH(&l->servers, s)
-		l->ops->server_stop(l->backend, ((struct dg_server *)s->value)->id,
-			STOP_GRACE);
+		l->ops->server_stop(
+			l->backend, ((struct dg_server *)s->value)->id, STOP_GRACE);
 		dg_launcher_timer(l, &l->quiesce, dg_now() + STOP_LIMIT, 100 * DG_MSEC,
 			on_limit, l);
 	}
@@ -463,11 +461,12 @@ static void
 quiesce(struct dg_worker *w)
 {
 	struct dg_launcher *l = w->data;
-	int64_t limit = dg_settings_has(w->settings, "daglet.drain_timeout") ?
-		dg_settings_int(w->settings, "daglet.drain_timeout") : 30;
+	int64_t limit = dg_settings_has(w->settings, "daglet.drain_timeout")
+				? dg_settings_int(w->settings, "daglet.drain_timeout")
+				: 30;
 
-	dg_launcher_timer(l, &l->quiesce, dg_now() + (dg_usec)limit * DG_SEC, 100 * DG_MSEC,
-		on_limit, l);
+	dg_launcher_timer(l, &l->quiesce, dg_now() + (dg_usec)limit * DG_SEC,
+		100 * DG_MSEC, on_limit, l);
 	dg_launcher_quiesced(l);
 }
 
@@ -501,7 +500,8 @@ setup(struct dg_worker *w, struct dg_err *e)
 	dg_policy_init(&l->policy, w->settings);
 	dg_tuning_read(l);
 	l->handle_id = (uint64_t)dg_wall_usec();
-	r = dg_instance_ref_new(&l->ref, dg_str(yaml ? yaml : ""), home ? home : "/", NULL, e);
+	r = dg_instance_ref_new(
+		&l->ref, dg_str(yaml ? yaml : ""), home ? home : "/", NULL, e);
 	if (r < 0)
 		return r;
 	return l->ops->open(&l->backend, &host, e);

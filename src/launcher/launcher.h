@@ -11,7 +11,8 @@
  *   launching.c ending.c  effects of the machines in launch.c and terminate.c
  *   report.c    STATE bodies
  *   calls.c     what is asked of the control plane
- * Pure: location.c policy.c launch.c terminate.c upload.c runtext.c (pack.c: zlib, memfd).
+ * Pure: location.c policy.c launch.c terminate.c upload.c runtext.c (pack.c: zlib,
+ * memfd).
  */
 #ifndef DG_LAUNCHER_LAUNCHER_H
 #define DG_LAUNCHER_LAUNCHER_H
@@ -20,8 +21,8 @@
 
 #include "backend/backend.h"
 #include "base/map.h"
-#include "dagster/args.h"
 #include "daglet/request.h"
+#include "dagster/args.h"
 #include "grpc/call.h"
 #include "grpc/slots.h"
 #include "launcher/calls.h"
@@ -50,25 +51,27 @@ struct dg_launcher {
 	struct dg_tuning tuning;
 	struct dg_loc_limits limits;
 	struct dg_policy policy;
-	struct dg_map places;	    /* deployment \n location -> struct dg_place */
-	struct dg_map servers;	    /* id -> struct dg_server */
-	struct dg_map requests;	    /* id in decimal -> struct dg_request */
-	struct dg_map runs;	    /* run id -> struct dg_run */
-	struct dg_map deployments;  /* of the last workspace: name -> "full" | "branch" */
-	struct dg_map listed;	    /* places of the last workspace, wanted or not */
-	struct dg_map skipped;	    /* places that are not allowed: said once */
+	struct dg_map places;      /* deployment \n location -> struct dg_place */
+	struct dg_map servers;     /* id -> struct dg_server */
+	struct dg_map requests;    /* id in decimal -> struct dg_request */
+	struct dg_map runs;        /* run id -> struct dg_run */
+	struct dg_map deployments; /* of the last workspace: name -> "full" | "branch" */
+	struct dg_map listed;      /* places of the last workspace, wanted or not */
+	struct dg_map skipped;     /* places that are not allowed: said once */
 	struct dg_calls calls;
 	char agent_id[40], installation[72];
 	unsigned slot;
-	bool known_end;	   /* what earlier launchers left is known */
-	bool desired_seen; /* the first workspace has come */
-	struct dg_buf workspace; /* the last one: TTLs are judged again */
-	struct dg_buf ttl_names; /* last told */
+	bool known_end;             /* what earlier launchers left is known */
+	bool desired_seen;          /* the first workspace has come */
+	struct dg_buf workspace;    /* the last one: TTLs are judged again */
+	struct dg_buf ttl_names;    /* last told */
 	struct dg_adopted *adopted; /* between KNOWN and the first workspace */
 	size_t nadopted;
-	uint64_t handle_id;	    /* of HANDLE and INTENT messages */
-	struct dg_map commits;	    /* id in decimal -> struct dg_commit */
-	struct { uint64_t taken, held, queued, running; } count;
+	uint64_t handle_id;    /* of HANDLE and INTENT messages */
+	struct dg_map commits; /* id in decimal -> struct dg_commit */
+	struct {
+		uint64_t taken, held, queued, running;
+	} count;
 	sd_event_source *reconsider; /* TTLs */
 	sd_event_source *settle;     /* STATE, once per turn */
 	sd_event_source *quiesce;
@@ -76,8 +79,8 @@ struct dg_launcher {
 	bool settling; /* the timer is armed */
 	bool ready;    /* every location of the first workspace has served or failed */
 	bool late, stopping, ended; /* quiescing */
-	uint64_t ticket; /* of logs() */
-	struct dg_map logs; /* ticket in decimal -> struct dg_logs */
+	uint64_t ticket;            /* of logs() */
+	struct dg_map logs;         /* ticket in decimal -> struct dg_logs */
 	struct dg_instance_ref *ref;
 	struct dg_map refs; /* kind, deployment -> its text */
 };
@@ -111,8 +114,8 @@ struct dg_place {
 	bool branch;
 	struct dg_loc loc;
 	struct dg_buf metadata; /* CodeDeploymentMetadata that is wanted, JSON */
-	struct dg_buf bad;	/* why the entry cannot be decoded, or empty */
-	struct dg_buf error;	/* SerializableErrorInfo of the last failure, or empty */
+	struct dg_buf bad;      /* why the entry cannot be decoded, or empty */
+	struct dg_buf error;    /* SerializableErrorInfo of the last failure, or empty */
 	struct dg_server_list servers;
 	struct dg_request_list held;
 	unsigned nheld;
@@ -124,8 +127,9 @@ struct dg_place {
 	int64_t since;
 	int64_t retry_wall;
 	struct dg_buf shown; /* STATE body */
-	bool keep; /* named by the workspace that is being applied */
-	bool gone; /* to be freed by dg_place_sweep() */
+	bool dirty;          /* what is shown may be old */
+	bool keep;           /* named by the workspace that is being applied */
+	bool gone;           /* to be freed by dg_place_sweep() */
 };
 
 struct dg_server {
@@ -134,9 +138,9 @@ struct dg_server {
 	unsigned serial;
 	char id[17];
 	struct dg_loc_version version;
-	struct dg_buf metadata; /* what it was started for */
+	struct dg_buf metadata;  /* what it was started for */
 	struct dg_buf reloading; /* what it is being reloaded with */
-	struct dg_buf handle;	/* the backend's; empty until known */
+	struct dg_buf handle;    /* the backend's; empty until known */
 	char endpoint[DG_ENDPOINT_MAX];
 	char phase[64], tag[256];
 	int64_t since;
@@ -146,8 +150,8 @@ struct dg_server {
 	sd_event_source *ping_at, *beat_at, *slots_at, *drain_at;
 	struct dg_call *ping, *list, *reload, *runs;
 	struct dg_buf ping_error; /* why the last ping failed */
-	bool draining;	  /* nothing new is asked of it */
-	bool drain_asked; /* and it is to be told when it is idle */
+	bool draining;            /* nothing new is asked of it */
+	bool drain_asked;         /* and it is to be told when it is idle */
 	bool adopted;
 	struct dg_buf shown;
 };
@@ -158,12 +162,12 @@ enum dg_request_stage {
 	DG_REQUEST_QUEUED,   /* for a slot */
 	DG_REQUEST_CALLING,  /* gRPC */
 	DG_REQUEST_CHECKING, /* control plane */
-	DG_REQUEST_RUN,	     /* in the run's queue */
+	DG_REQUEST_RUN,      /* in the run's queue */
 	DG_REQUEST_ANSWERED, /* until the ledger has it */
 };
 
 struct dg_request {
-	TAILQ_ENTRY(dg_request) link;	  /* in place->held or server->running */
+	TAILQ_ENTRY(dg_request) link;     /* in place->held or server->running */
 	TAILQ_ENTRY(dg_request) run_link; /* in run->queue */
 	struct dg_launcher *l;
 	uint64_t id;
@@ -175,7 +179,7 @@ struct dg_request {
 	struct dg_blob body;
 	int64_t submitted, started;
 	enum dg_request_stage stage;
-	bool unlisted;	/* the workspace does not have its location */
+	bool unlisted;  /* the workspace does not have its location */
 	bool fell_back; /* the stream is asked, for want of the unary method */
 	struct dg_place *held_in;
 	struct dg_server *server;
@@ -193,15 +197,15 @@ struct dg_run {
 	struct dg_launcher *l;
 	char *id, *deployment, *location, *job;
 	enum dg_handle_stage stage;
-	bool known;	  /* there is something to remember of it (INTENT or more) */
-	bool on_server;	  /* not isolated */
-	bool here;	  /* the backend has it */
+	bool known;     /* there is something to remember of it (INTENT or more) */
+	bool on_server; /* not isolated */
+	bool here;      /* the backend has it */
 	struct dg_buf handle;
 	const char *status; /* WorkerStatus, or NULL: not shown */
 	char *message;
 	int64_t since;
 	struct dg_request_list queue; /* LAUNCH and TERMINATE, in the order of popping */
-	struct dg_request *at;	      /* the one that is being done: first of the queue */
+	struct dg_request *at;        /* the one that is being done: first of the queue */
 	struct dg_run_facts facts;    /* of `at` */
 	struct dg_launch launch;
 	struct dg_terminate terminate;
@@ -257,8 +261,8 @@ void dg_place_free(struct dg_place *p);
 void dg_place_sweep(struct dg_launcher *l);
 void dg_place_event(struct dg_place *p, const struct dg_loc_event *ev);
 /* The same for one of its servers; ERROR (may be empty) is what it failed for. */
-void dg_place_server_event(struct dg_server *s, enum dg_loc_event_type type, bool user,
-	struct dg_str error);
+void dg_place_server_event(
+	struct dg_server *s, enum dg_loc_event_type type, bool user, struct dg_str error);
 void dg_place_adopt(struct dg_place *p, struct dg_adopted *a);
 /* The one that serves, or NULL. */
 struct dg_server *dg_place_serving(struct dg_place *p);
@@ -269,7 +273,7 @@ void dg_place_backend(struct dg_launcher *l, const struct dg_backend_event *ev);
 /* server.c */
 struct dg_server *dg_server_new(
 	struct dg_place *p, unsigned serial, struct dg_loc_version v, const char *id);
-int dg_server_start(struct dg_server *s, struct dg_err *e);
+int dg_server_launch(struct dg_server *s, struct dg_err *e);
 void dg_server_free(struct dg_server *s);
 int dg_server_up(struct dg_server *s, const char *endpoint, struct dg_err *e);
 void dg_server_handle(struct dg_server *s, struct dg_str handle);
@@ -306,7 +310,8 @@ void dg_relay_error(struct dg_request *r, struct dg_str error);
 void dg_relay_fail(struct dg_request *r, const char *cls, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The answer is composed: BODY is taken. */
-void dg_relay_answer(struct dg_request *r, const char *outcome, struct dg_blob *take_body);
+void dg_relay_answer(
+	struct dg_request *r, const char *outcome, struct dg_blob *take_body);
 void dg_relay_free(struct dg_request *r);
 /* What there is of R's deployment's location. */
 enum dg_loc_verdict dg_relay_place(

@@ -5,14 +5,14 @@
 
 #include "base/mem.h"
 #include "base/rand.h"
+#include "daglet/crash.h"
 #include "dagster/error.h"
 #include "dagster/metadata.h"
-#include "daglet/crash.h"
 #include "grpc/proto.h"
-#include "json/json.h"
-#include "json/write.h"
 #include "launcher/launcher.h"
 #include "log/log.h"
+#include "json/json.h"
+#include "json/write.h"
 
 static void perform(struct dg_run *r, unsigned todo);
 
@@ -110,7 +110,7 @@ static int
 start(struct dg_run *r, struct dg_err *e)
 {
 	struct dg_launcher *l = r->l;
-	auto_strv argv = { 0 }, env = { 0 };
+	auto_strv argv = {0}, env = {0};
 	auto_buf args = DG_BUF_INIT;
 	auto_free char *owner = dg_xasprintf("%s/%u", l->installation, l->slot);
 	auto_free char *image = NULL;
@@ -138,8 +138,7 @@ start(struct dg_run *r, struct dg_err *e)
 		.argv = (const char *const *)argv.v,
 		.env = (const char *const *)env.v,
 		.image = image,
-		.container_context =
-			r->facts.context.p ? r->facts.context : DG_STR("{}"),
+		.container_context = r->facts.context.p ? r->facts.context : DG_STR("{}"),
 		.owner = owner,
 	};
 	return l->ops->run_start(l->backend, &spec, e);
@@ -152,8 +151,8 @@ server_of(struct dg_run *r, enum dg_loc_verdict *verdict)
 {
 	struct dg_server *s = NULL;
 
-	*verdict = r->facts.location ? dg_relay_place(r->at, r->facts.location, &s) :
-				       DG_LOC_ERROR;
+	*verdict = r->facts.location ? dg_relay_place(r->at, r->facts.location, &s)
+				     : DG_LOC_ERROR;
 	return s;
 }
 
@@ -213,8 +212,7 @@ place_tags(struct dg_run *r, const struct dg_server *s)
 	} else {
 		dg_buf_adds(&info, "{\"host\": ");
 		dg_json_add_str(&info,
-			dg_strn(s->endpoint,
-				colon ? (size_t)(colon - s->endpoint) : 0));
+			dg_strn(s->endpoint, colon ? (size_t)(colon - s->endpoint) : 0));
 		dg_buf_addf(&info, ", \"port\": %s", colon ? colon + 1 : "0");
 	}
 	dg_buf_addc(&info, '}');
@@ -273,15 +271,15 @@ static void
 look_done(void *arg, struct dg_call *c, struct dg_reply *reply)
 {
 	struct dg_run *r = arg;
-	int is = reply->status == DG_GRPC_OK ?
-		dg_run_is_current(dg_buf_str(&reply->field[1]), r->id) : -1;
+	int is = reply->status == DG_GRPC_OK
+			 ? dg_run_is_current(dg_buf_str(&reply->field[1]), r->id)
+			 : -1;
 
 	(void)c;
 	r->call = NULL;
-	dg_launching_event(r,
-		is > 0	      ? DG_LAUNCH_EV_CURRENT :
-			is == 0 ? DG_LAUNCH_EV_NOT_CURRENT :
-				  DG_LAUNCH_EV_BLIND);
+	dg_launching_event(r, is > 0    ? DG_LAUNCH_EV_CURRENT
+			      : is == 0 ? DG_LAUNCH_EV_NOT_CURRENT
+					: DG_LAUNCH_EV_BLIND);
 }
 
 static void
@@ -292,8 +290,8 @@ look(struct dg_run *r)
 	auto_buf m = DG_BUF_INIT;
 
 	r->call = s ? dg_server_call(
-			      s, "GetCurrentRuns", r->l->tuning.unary, &m, look_done, r) :
-		      NULL;
+			      s, "GetCurrentRuns", r->l->tuning.unary, &m, look_done, r)
+		    : NULL;
 	if (!r->call)
 		dg_launching_event(r, DG_LAUNCH_EV_BLIND);
 }
@@ -302,14 +300,14 @@ static void
 asked(void *arg, const struct dg_msg_call_done *m)
 {
 	struct dg_run *r = arg;
-	enum dg_run_status st = m->cls ? DG_RUN_UNKNOWN :
-					 dg_run_status(dg_strn(m->body.p, m->body.n));
+	enum dg_run_status st =
+		m->cls ? DG_RUN_UNKNOWN : dg_run_status(dg_strn(m->body.p, m->body.n));
 
 	r->errand = NULL;
-	dg_launching_event(r,
-		st == DG_RUN_UNKNOWN				  ? DG_LAUNCH_EV_BLIND :
-			st == DG_RUN_BEGUN || st == DG_RUN_FINISHED ? DG_LAUNCH_EV_BEGUN :
-								    DG_LAUNCH_EV_NOT_BEGUN);
+	dg_launching_event(r, st == DG_RUN_UNKNOWN ? DG_LAUNCH_EV_BLIND
+			      : st == DG_RUN_BEGUN || st == DG_RUN_FINISHED
+				      ? DG_LAUNCH_EV_BEGUN
+				      : DG_LAUNCH_EV_NOT_BEGUN);
 }
 
 static void
@@ -331,14 +329,14 @@ call_trouble(struct dg_run *r)
 	dg_event_plain(&b, &r->facts, "Unexpected error in IPC client",
 		dg_buf_str(&r->trouble), dg_wall_usec());
 	dg_event_key(key, r->id, r->at->request_id, "ipc");
-	dg_calls_text(&r->l->calls, DG_CALL_OP_STORE_EVENT, r->deployment, r->id, NULL, key,
-		dg_buf_str(&b), NULL, NULL);
+	dg_calls_text(&r->l->calls, DG_CALL_OP_STORE_EVENT, r->deployment, r->id, NULL,
+		key, dg_buf_str(&b), NULL, NULL);
 }
 
 static void
 perform(struct dg_run *r, unsigned todo)
 {
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 	auto_buf tags = DG_BUF_INIT;
 
 	if (todo & DG_LAUNCH_DO_INTENT)
@@ -382,7 +380,8 @@ perform(struct dg_run *r, unsigned todo)
 		dg_relay_error(dg_run_pop(r), dg_buf_str(&r->trouble));
 	if (todo & DG_LAUNCH_DO_MAYBE)
 		dg_relay_fail(dg_run_pop(r), DG_CLS_LAUNCH_FAILED,
-			"The code server did not say whether it started run %s; it may have "
+			"The code server did not say whether it started run %s; it may "
+			"have "
 			"been started.",
 			r->id);
 	if (todo & (DG_LAUNCH_DO_OK | DG_LAUNCH_DO_ERROR | DG_LAUNCH_DO_MAYBE))

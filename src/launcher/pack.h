@@ -1,9 +1,9 @@
 /* launcher/pack.h: text on its way into a snapshot: SHA-1 and deflate while it streams.
  *
  * What is added goes through a zlib stream (RFC 1950: the control plane's "json.gz" is no
- * gzip) into a memfd, so that a repository of 90 MB costs what it deflates to; or as it is,
- * where somebody else deflates it. The hash and the size are those of the text. Used by
- * uploads.c.
+ * gzip) into a memfd, so that a repository of 90 MB costs what it deflates to; or as it
+ * is, where somebody else deflates it. The hash and the size are those of the text. Used
+ * by uploads.c.
  */
 #ifndef DG_LAUNCHER_PACK_H
 #define DG_LAUNCHER_PACK_H

@@ -1,15 +1,15 @@
-/* launcher/place.c: one (deployment, location): what the machine in location.c wants done.
- * See launcher.h. */
+/* launcher/place.c: one (deployment, location): what the machine in location.c wants
+ * done. See launcher.h. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/rand.h"
 #include "dagster/error.h"
-#include "json/json.h"
-#include "json/write.h"
 #include "launcher/launcher.h"
 #include "log/log.h"
+#include "json/json.h"
+#include "json/write.h"
 
 /* A server that is replaced or unwanted gets so long after TERM. */
 #define STOP_GRACE (10 * DG_SEC)
@@ -98,8 +98,8 @@ by_serial(struct dg_place *p, unsigned serial)
 struct dg_server *
 dg_place_serving(struct dg_place *p)
 {
-	return dg_loc_verdict(&p->loc) == DG_LOC_SERVE ?
-		by_serial(p, p->loc.cur.serial) : NULL;
+	return dg_loc_verdict(&p->loc) == DG_LOC_SERVE ? by_serial(p, p->loc.cur.serial)
+						       : NULL;
 }
 
 static int
@@ -107,7 +107,7 @@ on_tick(sd_event_source *s, uint64_t usec, void *arg)
 {
 	(void)s;
 	(void)usec;
-	dg_place_event(arg, &(struct dg_loc_event){ .type = DG_LOC_TICK });
+	dg_place_event(arg, &(struct dg_loc_event){.type = DG_LOC_TICK});
 	return 0;
 }
 
@@ -122,7 +122,8 @@ set_error(struct dg_place *p, const struct dg_loc_action *a, struct dg_str given
 	dg_buf_reset(&p->error);
 	switch (a->why) {
 	case DG_WHY_TIMEOUT:
-		dg_buf_addf(&text, "Timed out after waiting %llus for server localhost:%s.",
+		dg_buf_addf(&text,
+			"Timed out after waiting %llus for server localhost:%s.",
 			(unsigned long long)(p->l->limits.startup / DG_SEC),
 			strncmp(where, "unix:", 5) == 0 ? where + 5 : where);
 		if (s && s->ping_error.n)
@@ -135,14 +136,17 @@ set_error(struct dg_place *p, const struct dg_loc_action *a, struct dg_str given
 			"The code server at %s has not answered for %llu seconds and is "
 			"being replaced.",
 			where, (unsigned long long)(p->l->limits.hung / DG_SEC));
-		dg_error_add(&p->error, DG_CLS_UNREACHABLE, dg_buf_str(&text), DG_STR_NULL);
+		dg_error_add(
+			&p->error, DG_CLS_UNREACHABLE, dg_buf_str(&text), DG_STR_NULL);
 		break;
 	case DG_WHY_CLOGGED:
 		dg_buf_addf(&text,
-			"Half of the threads of the code server at %s are still busy with "
+			"Half of the threads of the code server at %s are still busy "
+			"with "
 			"calls that timed out; it is being replaced.",
 			where);
-		dg_error_add(&p->error, DG_CLS_UNREACHABLE, dg_buf_str(&text), DG_STR_NULL);
+		dg_error_add(
+			&p->error, DG_CLS_UNREACHABLE, dg_buf_str(&text), DG_STR_NULL);
 		break;
 	case DG_WHY_EVENT:
 	default:
@@ -155,8 +159,8 @@ set_error(struct dg_place *p, const struct dg_loc_action *a, struct dg_str given
 	}
 	dg_error_line(dg_buf_str(&p->error), 300, &line);
 	dg_logkv(LOG_WARNING,
-		DG_KV({ "dep", p->deployment }, { "loc", p->location },
-			{ "srv", s ? s->id : NULL }),
+		DG_KV({"dep", p->deployment}, {"loc", p->location},
+			{"srv", s ? s->id : NULL}),
 		"the location failed: %s", line.p ? line.p : "");
 	dg_launcher_trouble(p->l, dg_buf_str(&p->error));
 }
@@ -165,16 +169,16 @@ static void
 start(struct dg_place *p, unsigned serial)
 {
 	struct dg_server *s = dg_server_new(p, serial, p->loc.want, NULL);
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 	auto_buf error = DG_BUF_INIT;
 
 	dg_buf_addstr(&s->metadata, dg_buf_str(&p->metadata));
 	if (p->l->w->quiescing)
 		return; /* the next launcher will */
 	dg_logkv(LOG_INFO,
-		DG_KV({ "dep", p->deployment }, { "loc", p->location }, { "srv", s->id }),
+		DG_KV({"dep", p->deployment}, {"loc", p->location}, {"srv", s->id}),
 		"starting a code server");
-	if (dg_server_start(s, &e) < 0) {
+	if (dg_server_launch(s, &e) < 0) {
 		dg_error_add(&error, DG_CLS_EXCEPTION, dg_str(e.what), DG_STR_NULL);
 		dg_place_server_event(s, DG_LOC_START_FAIL,
 			e.cls == DG_USER || e.cls == DG_CONFIG || e.cls == DG_DENIED,
@@ -223,8 +227,8 @@ act(struct dg_place *p, const struct dg_loc_action *a, struct dg_str given)
 		dg_buf_reset(&p->error);
 		s->adopted = false;
 		dg_logkv(LOG_INFO,
-			DG_KV({ "dep", p->deployment }, { "loc", p->location },
-				{ "srv", s->id }),
+			DG_KV({"dep", p->deployment}, {"loc", p->location},
+				{"srv", s->id}),
 			"the location is served");
 		dg_worker_success(l->w);
 		dg_relay_released(p);
@@ -270,8 +274,8 @@ event(struct dg_place *p, const struct dg_loc_event *ev, struct dg_str given)
 		if (out.a[i].what == DG_DO_TELL || out.a[i].what == DG_DO_DRAIN)
 			act(p, &out.a[i], given);
 	due = dg_loc_due(&p->loc);
-	p->retry_wall = due == DG_USEC_NEVER ? 0 :
-					       dg_wall_usec() + (int64_t)(due - dg_now());
+	p->retry_wall =
+		due == DG_USEC_NEVER ? 0 : dg_wall_usec() + (int64_t)(due - dg_now());
 	dg_launcher_timer(p->l, &p->tick, due, 10 * DG_MSEC, on_tick, p);
 	if (out.n || ev->type == DG_LOC_WANT)
 		dg_report_place(p);
@@ -290,7 +294,7 @@ dg_place_server_event(
 	struct dg_server *s, enum dg_loc_event_type type, bool user, struct dg_str error)
 {
 	struct dg_place *p = s->p;
-	struct dg_loc_event ev = { .type = type, .serial = s->serial, .user = user };
+	struct dg_loc_event ev = {.type = type, .serial = s->serial, .user = user};
 
 	if (type == DG_LOC_EXIT || type == DG_LOC_START_FAIL) {
 		auto_free char *id = dg_xstrdup(s->id);
@@ -310,8 +314,8 @@ dg_place_alive(struct dg_server *s)
 	struct dg_loc_actions out;
 
 	dg_loc_event(&s->p->loc,
-		&(struct dg_loc_event){ .type = DG_LOC_ALIVE, .serial = s->serial }, dg_now(),
-		0, &out);
+		&(struct dg_loc_event){.type = DG_LOC_ALIVE, .serial = s->serial},
+		dg_now(), 0, &out);
 }
 
 void
@@ -325,14 +329,14 @@ dg_place_adopt(struct dg_place *p, struct dg_adopted *a)
 		struct dg_loc_actions out;
 
 		dg_logkv(LOG_INFO,
-			DG_KV({ "dep", p->deployment }, { "loc", p->location },
-				{ "srv", a->id }),
-			serial ? "a code server of before is gone" :
-				 "a code server of before is not needed");
+			DG_KV({"dep", p->deployment}, {"loc", p->location},
+				{"srv", a->id}),
+			serial ? "a code server of before is gone"
+			       : "a code server of before is not needed");
 		if (serial)
 			dg_loc_event(&p->loc,
-				&(struct dg_loc_event){ .type = DG_LOC_EXIT,
-					.serial = serial },
+				&(struct dg_loc_event){
+					.type = DG_LOC_EXIT, .serial = serial},
 				dg_now(), 0, &out);
 		else if (l->ops->adopt_server(l->backend, a->id, dg_buf_str(&a->handle)))
 			l->ops->server_stop(l->backend, a->id, STOP_GRACE);
@@ -346,7 +350,7 @@ dg_place_adopt(struct dg_place *p, struct dg_adopted *a)
 	if (!p->metadata.n)
 		dg_buf_addstr(&p->metadata, dg_buf_str(&a->metadata));
 	dg_logkv(LOG_INFO,
-		DG_KV({ "dep", p->deployment }, { "loc", p->location }, { "srv", s->id }),
+		DG_KV({"dep", p->deployment}, {"loc", p->location}, {"srv", s->id}),
 		"a code server of before is taken over");
 }
 
@@ -361,8 +365,7 @@ exit_error(const struct dg_server *s, const struct dg_exit *x, struct dg_buf *ou
 		dg_buf_adds(&t, "is gone, and nobody saw how it ended.");
 	else if (x->signal)
 		dg_buf_addf(&t, "was killed by signal %d (%s)%s.", x->signal,
-			strsignal(x->signal),
-			x->oom ? "; it ran out of memory" : "");
+			strsignal(x->signal), x->oom ? "; it ran out of memory" : "");
 	else
 		dg_buf_addf(&t, "exited with code %d%s.", x->code,
 			x->oom ? " after it ran out of memory" : "");
@@ -377,7 +380,7 @@ dg_place_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
 {
 	struct dg_server *s = dg_map_get(&l->servers, dg_str(ev->id));
 	auto_buf error = DG_BUF_INIT;
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 
 	if (!s)
 		return; /* one that nobody wanted */
@@ -399,7 +402,8 @@ dg_place_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
 		dg_place_server_event(s, DG_LOC_START_FAIL, false, dg_buf_str(&error));
 		break;
 	case DG_EV_SERVER_FAILED:
-		dg_error_add(&error, DG_CLS_EXCEPTION, dg_str(ev->err->what), DG_STR_NULL);
+		dg_error_add(
+			&error, DG_CLS_EXCEPTION, dg_str(ev->err->what), DG_STR_NULL);
 		dg_place_server_event(s, DG_LOC_START_FAIL,
 			ev->err->cls == DG_USER || ev->err->cls == DG_CONFIG ||
 				ev->err->cls == DG_DENIED,
@@ -412,8 +416,8 @@ dg_place_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
 
 			dg_error_line(dg_buf_str(&error), 300, &line);
 			dg_logkv(LOG_WARNING,
-				DG_KV({ "dep", s->p->deployment },
-					{ "loc", s->p->location }, { "srv", s->id }),
+				DG_KV({"dep", s->p->deployment}, {"loc", s->p->location},
+					{"srv", s->id}),
 				"%s", line.p ? line.p : "");
 		}
 		dg_place_server_event(s, DG_LOC_EXIT,

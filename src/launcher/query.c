@@ -75,7 +75,7 @@ sink_feed(void *arg, const char *p, size_t n, struct dg_err *e)
 static int
 finish(struct dg_request *r, struct dg_blob *ret, struct dg_err *e)
 {
-	struct dg_telemetry t = { r->submitted, r->started, dg_wall_usec() };
+	struct dg_telemetry t = {r->submitted, r->started, dg_wall_usec()};
 	struct dg_reply_sink *k = r->sink;
 	int err = dg_escape_end(&k->escape, e);
 
@@ -101,11 +101,13 @@ failed(struct dg_request *r, const struct dg_reply *reply)
 	if (status == DG_GRPC_CANCELLED)
 		status = DG_GRPC_UNAVAILABLE;
 	if (reply->local && reply->err.cls == DG_USER)
-		dg_error_add(&error, DG_CLS_EXCEPTION, dg_str(reply->err.what), DG_STR_NULL);
+		dg_error_add(
+			&error, DG_CLS_EXCEPTION, dg_str(reply->err.what), DG_STR_NULL);
 	else
 		dg_error_add_unreachable(&error, dg_grpc_status_name(status),
 			(int64_t)(r->timeout / DG_SEC),
-			r->kind == DG_REQ_GET_EXTERNAL_SENSOR_EXECUTION_DATA, reply->text);
+			r->kind == DG_REQ_GET_EXTERNAL_SENSOR_EXECUTION_DATA,
+			reply->text);
 	dg_relay_error(r, dg_buf_str(&error));
 }
 
@@ -115,7 +117,7 @@ done(void *arg, struct dg_call *c, struct dg_reply *reply)
 	struct dg_request *r = arg;
 	struct dg_server *s = r->server;
 	struct dg_blob body = DG_BLOB_INIT;
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 
 	(void)c;
 	r->call = NULL;
@@ -164,7 +166,8 @@ compose(struct dg_request *r, struct dg_buf *message, struct dg_err *e)
 
 	if (err < 0)
 		return err;
-	r->timeout = (dg_usec)dg_args_deadline(r->kind, args, &l->tuning.timeouts) * DG_SEC;
+	r->timeout =
+		(dg_usec)dg_args_deadline(r->kind, args, &l->tuning.timeouts) * DG_SEC;
 	if (r->row->how == DG_HOW_REFRESH)
 		return dg_args_state_keys(args, add_key, message, e);
 	err = dg_args_compose(r->kind, args,
@@ -181,7 +184,7 @@ call(struct dg_request *r, const char *method, bool stream)
 {
 	struct dg_server *s = r->server;
 	auto_buf message = DG_BUF_INIT;
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 	struct dg_call_spec spec;
 
 	if (compose(r, &message, &e) < 0) {

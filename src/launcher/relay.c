@@ -5,10 +5,10 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "daglet/crash.h"
 #include "dagster/answer.h"
 #include "dagster/args.h"
 #include "dagster/error.h"
-#include "daglet/crash.h"
 #include "launcher/launcher.h"
 #include "log/log.h"
 
@@ -67,8 +67,8 @@ transmit(const struct dg_request *r)
 static struct dg_telemetry
 telemetry(const struct dg_request *r)
 {
-	return (struct dg_telemetry){ r->submitted,
-		r->started ? r->started : r->submitted, dg_wall_usec() };
+	return (struct dg_telemetry){
+		r->submitted, r->started ? r->started : r->submitted, dg_wall_usec()};
 }
 
 static void
@@ -108,9 +108,9 @@ dg_relay_answer(struct dg_request *r, const char *outcome, struct dg_blob *take_
 	dg_worker_success(l->w);
 	snprintf(dur, sizeof(dur), "%lld", (long long)(dg_wall_usec() - r->submitted));
 	dg_logkv(LOG_INFO,
-		DG_KV({ "req", r->request_id }, { "kind", r->api }, { "dep", r->deployment },
-			{ "loc", r->location[0] ? r->location : NULL }, { "dur_us", dur },
-			{ "outcome", r->outcome }),
+		DG_KV({"req", r->request_id}, {"kind", r->api}, {"dep", r->deployment},
+			{"loc", r->location[0] ? r->location : NULL}, {"dur_us", dur},
+			{"outcome", r->outcome}),
 		"request done");
 	if (l->w->quiescing)
 		dg_launcher_quiesced(l);
@@ -124,7 +124,7 @@ answer_text(struct dg_request *r, const char *outcome, const struct dg_buf *text
 
 	if (dg_blob_from(&b, dg_buf_str(text), &e) < 0) {
 		dg_log_err(LOG_CRIT, &e, NULL);
-		b = (struct dg_blob){ dg_xstrndup(text->p, text->n), text->n, -1 };
+		b = (struct dg_blob){dg_xstrndup(text->p, text->n), text->n, -1};
 	}
 	dg_relay_answer(r, outcome, &b);
 }
@@ -147,8 +147,8 @@ dg_relay_error(struct dg_request *r, struct dg_str error)
 
 	dg_error_line(error, 300, &line);
 	dg_logkv(LOG_WARNING,
-		DG_KV({ "req", r->request_id }, { "kind", r->api }, { "dep", r->deployment },
-			{ "loc", r->location[0] ? r->location : NULL }),
+		DG_KV({"req", r->request_id}, {"kind", r->api}, {"dep", r->deployment},
+			{"loc", r->location[0] ? r->location : NULL}),
 		"request failed: %s", line.p ? line.p : "");
 	dg_launcher_trouble(r->l, error);
 	dg_answer_error(&b, error, &t);
@@ -175,7 +175,7 @@ unknown_kind(struct dg_request *r)
 	auto_buf b = DG_BUF_INIT;
 
 	dg_logkv(LOG_WARNING,
-		DG_KV({ "req", r->request_id }, { "kind", r->api }, { "dep", r->deployment }),
+		DG_KV({"req", r->request_id}, {"kind", r->api}, {"dep", r->deployment}),
 		"a request of a kind that this version does not know");
 	dg_answer_unknown(&b, dg_str(r->api), &t);
 	answer_text(r, "unknown", &b);
@@ -198,12 +198,11 @@ void
 dg_relay_no_server(struct dg_launcher *l, const char *deployment, const char *location,
 	struct dg_buf *out)
 {
-	const struct dg_place *p =
-		dg_place_find(l, dg_str(deployment), dg_str(location));
+	const struct dg_place *p = dg_place_find(l, dg_str(deployment), dg_str(location));
 
 	if (p && p->error.n)
-		dg_error_add_server_failed(out, dg_str(deployment), dg_str(location),
-			dg_buf_str(&p->error));
+		dg_error_add_server_failed(
+			out, dg_str(deployment), dg_str(location), dg_buf_str(&p->error));
 	else
 		dg_error_add_no_server(out, dg_str(deployment), dg_str(location));
 }
@@ -219,8 +218,7 @@ listed(const struct dg_place *p)
 enum dg_loc_verdict
 dg_relay_place(struct dg_request *r, const char *location, struct dg_server **ret)
 {
-	struct dg_place *p =
-		dg_place_find(r->l, dg_str(r->deployment), dg_str(location));
+	struct dg_place *p = dg_place_find(r->l, dg_str(r->deployment), dg_str(location));
 
 	*ret = p ? dg_place_serving(p) : NULL;
 	if (*ret)
@@ -238,8 +236,8 @@ static void
 watch_held(struct dg_request *r)
 {
 	int64_t left = r->expire ? (int64_t)r->expire - dg_wall_usec() : INT64_MAX;
-	dg_usec at = r->expire ? dg_now() + (left > 0 ? (dg_usec)left : 0) :
-				 DG_USEC_NEVER;
+	dg_usec at =
+		r->expire ? dg_now() + (left > 0 ? (dg_usec)left : 0) : DG_USEC_NEVER;
 
 	if (!listed(r->held_in) && dg_now() + UNKNOWN_FOR < at)
 		at = dg_now() + UNKNOWN_FOR;
@@ -294,8 +292,8 @@ on_held(sd_event_source *s, uint64_t usec, void *arg)
 void
 dg_relay_hold(struct dg_request *r, const char *location)
 {
-	struct dg_place *p = dg_place_get(
-		r->l, dg_str(r->deployment), dg_str(location), r->branch);
+	struct dg_place *p =
+		dg_place_get(r->l, dg_str(r->deployment), dg_str(location), r->branch);
 
 	r->stage = DG_REQUEST_HELD;
 	r->held_in = p;
@@ -453,7 +451,7 @@ static void
 checked(void *arg, const struct dg_msg_call_done *m)
 {
 	struct dg_request *r = arg;
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 
 	r->errand = NULL;
 	if (m->cls)
@@ -528,15 +526,15 @@ dg_relay_do(struct dg_launcher *l, uint64_t id, struct dg_msg_do *m)
 	} else if (r->row->how == DG_HOW_DEPRECATED) {
 		dg_error_add_deprecated(&error, r->row->name);
 		dg_relay_error(r, dg_buf_str(&error));
-	} else if (r->location[0] &&
-		!dg_policy_allowed(&l->policy, dg_str(r->deployment),
-			dg_str(r->location), r->branch)) {
-		dg_error_add_not_allowed(&error, dg_str(r->deployment),
-			dg_str(r->location), r->branch);
+	} else if (r->location[0] && !dg_policy_allowed(&l->policy, dg_str(r->deployment),
+					     dg_str(r->location), r->branch)) {
+		dg_error_add_not_allowed(
+			&error, dg_str(r->deployment), dg_str(r->location), r->branch);
 		dg_relay_error(r, dg_buf_str(&error));
 	} else if (r->attempt && r->row->on_lost == DG_LOST_ERROR) {
 		dg_relay_fail(r, DG_CLS_UNREACHABLE,
-			"The agent was interrupted while it served this request; it may have "
+			"The agent was interrupted while it served this request; it may "
+			"have "
 			"been carried out.");
 	} else if (r->row->how == DG_HOW_CHECK) {
 		check(r);
@@ -562,8 +560,8 @@ dg_relay_linked(struct dg_launcher *l)
 	DG_MAP_EACH(&l->requests, slot)
 	{
 		const struct dg_request *r = slot->value;
-		struct dg_msg_have m = { r->stage == DG_REQUEST_ANSWERED ?
-				DG_HAVE_DONE : DG_HAVE_WORKING };
+		struct dg_msg_have m = {
+			r->stage == DG_REQUEST_ANSWERED ? DG_HAVE_DONE : DG_HAVE_WORKING};
 
 		dg_worker_send(l->w, DG_MSG_HAVE, r->id, &m);
 	}

@@ -5,8 +5,8 @@
 
 #include "base/mem.h"
 #include "daglet/state.h"
-#include "json/write.h"
 #include "launcher/launcher.h"
+#include "json/write.h"
 
 #define SETTLE (100 * DG_MSEC)
 
@@ -106,7 +106,7 @@ tell_server(struct dg_server *s)
 		[DG_PHASE_STOPPING] = "stopping",
 	};
 	const struct dg_loc_inst *i = dg_loc_inst(&s->p->loc, s->serial);
-	struct dg_slots_count c = { 0 };
+	struct dg_slots_count c = {0};
 	auto_buf b = DG_BUF_INIT;
 	struct dg_jw w = dg_jw(&b);
 
@@ -206,8 +206,9 @@ on_settle(sd_event_source *src, uint64_t usec, void *arg)
 	DG_MAP_EACH(&l->servers, s)
 	tell_server(s->value);
 	tell_role(l);
-	dg_worker_say(l->w, "%zu locations serve, %llu requests held, %llu running", serving,
-		(unsigned long long)l->count.held, (unsigned long long)l->count.running);
+	dg_worker_say(l->w, "%zu locations serve, %llu requests held, %llu running",
+		serving, (unsigned long long)l->count.held,
+		(unsigned long long)l->count.running);
 	return 0;
 }
 

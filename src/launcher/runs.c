@@ -5,12 +5,12 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "dagster/error.h"
 #include "daglet/state.h"
-#include "json/json.h"
-#include "json/write.h"
+#include "dagster/error.h"
 #include "launcher/launcher.h"
 #include "log/log.h"
+#include "json/json.h"
+#include "json/write.h"
 
 /* An ended run is shown for so long (a heartbeat comes every 30 s); the backend itself
  * remembers for days that it was started. */
@@ -127,7 +127,7 @@ static void
 begin(struct dg_run *r)
 {
 	struct dg_request *q;
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 
 	while (!r->at && (q = TAILQ_FIRST(&r->queue))) {
 		r->at = q;
@@ -172,8 +172,8 @@ dg_run_next(struct dg_run *r)
 void
 dg_runs_request(struct dg_request *q)
 {
-	struct dg_run_facts f = { 0 };
-	struct dg_err e = { 0 };
+	struct dg_run_facts f = {0};
+	struct dg_err e = {0};
 	struct dg_run *r;
 
 	if (dg_run_facts(dg_blob_str(&q->body), &f, &e) < 0) {
@@ -235,8 +235,8 @@ dg_run_queue_event(struct dg_run *r, const char *what, const char *message)
 
 	dg_event_engine(&b, &r->facts, message, DG_STR_NULL, dg_wall_usec());
 	dg_event_key(key, r->id, r->at->request_id, what);
-	dg_calls_text(&r->l->calls, DG_CALL_OP_STORE_EVENT, r->deployment, r->id, NULL, key,
-		dg_buf_str(&b), NULL, NULL);
+	dg_calls_text(&r->l->calls, DG_CALL_OP_STORE_EVENT, r->deployment, r->id, NULL,
+		key, dg_buf_str(&b), NULL, NULL);
 }
 
 void
@@ -286,12 +286,13 @@ dg_runs_known(struct dg_launcher *l, const struct dg_msg_known *m)
 			dg_run_status_set(r, DG_WORKER_RUNNING, NULL);
 		else
 			dg_run_ended(r, DG_WORKER_NOT_FOUND,
-				"The run's process is gone, and nobody saw how it ended.");
+				"The run's process is gone, and nobody saw how it "
+				"ended.");
 	}
 }
 
-/* Intents whose request does not come again were answered by nobody: they stay until their
- * request does. */
+/* Intents whose request does not come again were answered by nobody: they stay until
+ * their request does. */
 
 void
 dg_run_ended(struct dg_run *r, const char *status, const char *message)

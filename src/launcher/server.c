@@ -9,13 +9,14 @@
 #include "dagster/code_server.h"
 #include "dagster/error.h"
 #include "grpc/proto.h"
-#include "json/json.h"
-#include "json/write.h"
 #include "launcher/launcher.h"
 #include "log/log.h"
+#include "json/json.h"
+#include "json/write.h"
 
 #define PING_TIMEOUT (10 * DG_SEC)
-/* A code server ends by itself after the time-out that its backend gave it (process: 300 s). */
+/* A code server ends by itself after the time-out that its backend gave it (process: 300
+ * s). */
 #define BEAT_EVERY (15 * DG_SEC)
 #define BEAT_TIMEOUT (60 * DG_SEC)
 #define DRAIN_EVERY (5 * DG_SEC)
@@ -74,19 +75,19 @@ prepare(struct dg_server *s, const struct dg_metadata *m, struct dg_strv *argv,
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	dg_code_server_argv(m, l->tuning.metrics, argv);
-	dg_code_server_env(m, s->p->location,
-		dg_launcher_ref(l, s->p->deployment, true), env);
+	dg_code_server_env(
+		m, s->p->location, dg_launcher_ref(l, s->p->deployment, true), env);
 	return dg_code_server_pool(
 		env, getenv(DG_POOL_ENV), cpus > 0 ? (unsigned)cpus : 1);
 }
 
 int
-dg_server_start(struct dg_server *s, struct dg_err *e)
+dg_server_launch(struct dg_server *s, struct dg_err *e)
 {
 	struct dg_launcher *l = s->p->l;
-	auto_strv argv = { 0 }, env = { 0 };
+	auto_strv argv = {0}, env = {0};
 	auto_free char *owner = dg_xasprintf("%s/%u", l->installation, l->slot);
-	struct dg_metadata m = { 0 };
+	struct dg_metadata m = {0};
 	struct dg_server_spec spec;
 	int r = dg_metadata_parse(dg_buf_str(&s->metadata), &m, e);
 
@@ -186,7 +187,8 @@ on_beat(sd_event_source *src, uint64_t usec, void *arg)
 	(void)usec;
 	dg_pb_add_str(&m, 1, DG_STR("ping"));
 	dg_server_call(s, "Heartbeat", BEAT_TIMEOUT, &m, beat_done, NULL);
-	dg_launcher_timer(s->p->l, &s->beat_at, dg_now() + BEAT_EVERY, DG_SEC, on_beat, s);
+	dg_launcher_timer(
+		s->p->l, &s->beat_at, dg_now() + BEAT_EVERY, DG_SEC, on_beat, s);
 	return 0;
 }
 
@@ -203,8 +205,8 @@ dg_server_up(struct dg_server *s, const char *endpoint, struct dg_err *e)
 	if (r < 0)
 		return r;
 	if (!s->slots) { /* adopted: as it was started */
-		auto_strv argv = { 0 }, env = { 0 };
-		struct dg_metadata m = { 0 };
+		auto_strv argv = {0}, env = {0};
+		struct dg_metadata m = {0};
 
 		(void)dg_metadata_parse(dg_buf_str(&s->metadata), &m, NULL);
 		s->slots = dg_slots_new(prepare(s, &m, &argv, &env));
@@ -213,7 +215,8 @@ dg_server_up(struct dg_server *s, const char *endpoint, struct dg_err *e)
 			s->tag[0] = '\0';
 	}
 	if (l->ops->servers_need_heartbeat)
-		dg_launcher_timer(l, &s->beat_at, dg_now() + BEAT_EVERY, DG_SEC, on_beat, s);
+		dg_launcher_timer(
+			l, &s->beat_at, dg_now() + BEAT_EVERY, DG_SEC, on_beat, s);
 	return 0;
 }
 
@@ -271,8 +274,8 @@ ping_done(void *arg, struct dg_call *call, struct dg_reply *reply)
 		dg_buf_reset(&s->ping_error);
 		metrics(s, dg_buf_str(&reply->field[2]));
 		if (dg_slots_sick(s->slots, dg_now()))
-			dg_place_event(p, &(struct dg_loc_event){ .type = DG_LOC_CLOGGED,
-						  .serial = s->serial });
+			dg_place_event(p, &(struct dg_loc_event){.type = DG_LOC_CLOGGED,
+						  .serial = s->serial});
 		dg_server_pump(s);
 		dg_place_server_event(s, DG_LOC_PING_OK, false, DG_STR_NULL);
 		return;
@@ -369,8 +372,7 @@ reload_done(void *arg, struct dg_call *call, struct dg_reply *reply)
 	else
 		dg_buf_adds(&line, reply->err.what);
 	dg_logkv(LOG_NOTICE,
-		DG_KV({ "dep", s->p->deployment }, { "loc", s->p->location },
-			{ "srv", s->id }),
+		DG_KV({"dep", s->p->deployment}, {"loc", s->p->location}, {"srv", s->id}),
 		"the new defs state cannot be loaded in place, a new server will: %s",
 		line.p ? line.p : "");
 	dg_place_server_event(s, DG_LOC_RELOAD_FAIL, false, DG_STR_NULL);
@@ -380,15 +382,15 @@ void
 dg_server_reload(struct dg_server *s)
 {
 	auto_buf msg = DG_BUF_INIT;
-	struct dg_metadata m = { 0 };
+	struct dg_metadata m = {0};
 
 	dg_buf_reset(&s->reloading);
 	dg_buf_addstr(&s->reloading, dg_buf_str(&s->p->metadata));
 	if (dg_metadata_parse(dg_buf_str(&s->reloading), &m, NULL) == 0)
 		dg_pb_add_str(&msg, 1, m.defs_state_info);
 	dg_metadata_clear(&m);
-	s->reload = dg_server_call(s, "ReloadCodeWithState", s->p->l->tuning.unary, &msg,
-		reload_done, s);
+	s->reload = dg_server_call(
+		s, "ReloadCodeWithState", s->p->l->tuning.unary, &msg, reload_done, s);
 }
 
 /* Slots. */
@@ -417,8 +419,7 @@ dg_server_pump(struct dg_server *s)
 	}
 	due = dg_slots_next(s->slots);
 	if (due != DG_USEC_NEVER || s->slots_at)
-		dg_launcher_timer(
-			s->p->l, &s->slots_at, due, 10 * DG_MSEC, on_slots, s);
+		dg_launcher_timer(s->p->l, &s->slots_at, due, 10 * DG_MSEC, on_slots, s);
 	if (s->drain_asked && TAILQ_EMPTY(&s->running))
 		dg_server_drain(s);
 }

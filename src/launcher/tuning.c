@@ -1,5 +1,6 @@
 /* launcher/tuning.c: times and limits from the settings and the environment. See
  * launcher.h. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "launcher/launcher.h"
@@ -55,8 +56,10 @@ void
 dg_tuning_read(struct dg_launcher *l)
 {
 	struct dg_settings *s = l->w->settings;
-	int64_t startup = dg_settings_has(s, CONFIG "server_process_startup_timeout") ?
-		dg_settings_int(s, CONFIG "server_process_startup_timeout") : 180;
+	int64_t startup =
+		dg_settings_has(s, CONFIG "server_process_startup_timeout")
+			? dg_settings_int(s, CONFIG "server_process_startup_timeout")
+			: 180;
 	int64_t hung =
 		number(s, "DAGSTER_CLOUD_CODE_SERVER_HEALTH_CHECK_REDEPLOY_TIMEOUT", 30);
 	bool recover = !said(s, "DAGSTER_CLOUD_DISABLE_LOCAL_ERROR_SERVER_RECOVERY");
@@ -65,8 +68,8 @@ dg_tuning_read(struct dg_launcher *l)
 		.timeouts = dg_grpc_timeouts(env, s),
 		.list = seconds(s, "DAGSTER_CLOUD_LIST_REPOSITORIES_GRPC_TIMEOUT", 180),
 		.job = seconds(s, "DAGSTER_CLOUD_EXTERNAL_JOB_GRPC_TIMEOUT", 180),
-		.grpc = { .send_max = (size_t)number(s, "DAGSTER_GRPC_MAX_SEND_BYTES", 0),
-			.receive_max = (size_t)number(s, "DAGSTER_GRPC_MAX_RX_BYTES", 0) },
+		.grpc = {.send_max = (size_t)number(s, "DAGSTER_GRPC_MAX_SEND_BYTES", 0),
+			.receive_max = (size_t)number(s, "DAGSTER_GRPC_MAX_RX_BYTES", 0)},
 		.upload_error = (size_t)number(
 			s, "DAGSTER_CLOUD_CODE_LOCATION_UPLOAD_ERROR_SIZE_LIMIT", 500000),
 		.agent_error =
@@ -75,7 +78,7 @@ dg_tuning_read(struct dg_launcher *l)
 		.upload_on_start = flag(s, CONFIG "upload_snapshots_on_startup", true),
 		.metrics = flag(s, CONFIG "code_server_metrics.enabled", false),
 		.isolated_agents = flag(s, "isolated_agents.enabled", false) ||
-			flag(s, "agent_replicas.enabled", false),
+				   flag(s, "agent_replicas.enabled", false),
 	};
 	l->tuning.unary = (dg_usec)l->tuning.timeouts.unary * DG_SEC;
 	l->tuning.repository = (dg_usec)l->tuning.timeouts.repository * DG_SEC;

@@ -4,16 +4,18 @@
  * Texts stream from the code server through SHA-1 and deflate into memfds and from there
  * to the reporter; a repository of 90 MB is never in memory as such.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "dagster/error.h"
 #include "grpc/proto.h"
-#include "json/json.h"
-#include "json/write.h"
 #include "launcher/launcher.h"
 #include "launcher/upload.h"
 #include "log/log.h"
+#include "json/json.h"
+#include "json/write.h"
 
 struct dg_up_op {
 	TAILQ_ENTRY(dg_up_op) link;
@@ -23,7 +25,7 @@ struct dg_up_op {
 	struct dg_call *call;
 	struct dg_errand *errand;
 	struct dg_pack *pack; /* of a repository */
-	bool unary;	      /* the server has no stream of repositories */
+	bool unary;           /* the server has no stream of repositories */
 };
 
 struct dg_uploads {
@@ -32,7 +34,7 @@ struct dg_uploads {
 	struct dg_upload saga;
 	TAILQ_HEAD(, dg_up_op) ops;
 	struct dg_pack *entry; /* legacy: all in one */
-	bool busy;	       /* inside pump() */
+	bool busy;             /* inside pump() */
 };
 
 static void pump(struct dg_uploads *u);
@@ -91,7 +93,9 @@ dg_uploads_start(struct dg_place *p, struct dg_server *s)
 	TAILQ_INIT(&u->ops);
 	dg_upload_init(&u->saga, p->l->tuning.direct, dg_str(p->location),
 		s ? dg_buf_str(&s->metadata) : dg_buf_str(&p->metadata),
-		s ? NULL : p->error.n ? p->error.p : "{}");
+		s            ? NULL
+		: p->error.n ? p->error.p
+			     : "{}");
 	pump(u);
 }
 
@@ -150,8 +154,8 @@ pack_job(struct dg_uploads *u, struct dg_str job, struct dg_packed *ret, struct 
 		if ((r = dg_json_check(job, DG_JSON_DEPTH_MAX, e)) < 0)
 			return dg_err_wrap(e, "a job's snapshot");
 		if (!dg_upload_job_slice(dg_json_trim(job), &job))
-			return dg_fail(e, DG_USER, 0,
-				"the code server's job holds no snapshot");
+			return dg_fail(
+				e, DG_USER, 0, "the code server's job holds no snapshot");
 	}
 	if ((r = dg_pack_new(&k, !u->saga.direct, e)) < 0)
 		return r;
@@ -166,7 +170,7 @@ static void
 fetched(struct dg_uploads *u, struct dg_up_op *o, struct dg_reply *reply)
 {
 	struct dg_packed packed = DG_PACKED_NONE;
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 	size_t i = o->i;
 	int r = 0;
 
@@ -228,17 +232,16 @@ sink(void *arg, const char *p, size_t n, struct dg_err *e)
 {
 	struct dg_up_op *o = arg;
 
-	return o->u->saga.direct ? dg_pack_add(o->pack, dg_strn(p, n), e) :
-				   dg_pack_add_quoted(o->u->entry, dg_strn(p, n), e);
+	return o->u->saga.direct ? dg_pack_add(o->pack, dg_strn(p, n), e)
+				 : dg_pack_add_quoted(o->u->entry, dg_strn(p, n), e);
 }
 
 static void
 origin(const struct dg_uploads *u, const char *repository, struct dg_buf *out)
 {
-	dg_buf_adds(out,
-		"{\"__class__\": \"ExternalRepositoryOrigin\", "
-		"\"repository_location_origin\": {\"__class__\": "
-		"\"RegisteredRepositoryLocationOrigin\", \"location_name\": ");
+	dg_buf_adds(out, "{\"__class__\": \"ExternalRepositoryOrigin\", "
+			 "\"repository_location_origin\": {\"__class__\": "
+			 "\"RegisteredRepositoryLocationOrigin\", \"location_name\": ");
 	dg_json_add_str(out, dg_str(u->p->location));
 	dg_buf_adds(out, "}, \"repository_name\": ");
 	dg_json_add_str(out, dg_str(repository));
@@ -270,15 +273,17 @@ fetch(struct dg_up_op *o)
 	const struct dg_snap *snap = &u->saga.snaps[o->i];
 	bool job = snap->kind == DG_SNAP_JOB;
 	auto_buf m = DG_BUF_INIT, text = DG_BUF_INIT;
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 	struct dg_call_spec spec = {
-		.method = job	 ? "ExternalJob" :
-			o->unary ? "ExternalRepository" :
-				   "StreamingExternalRepository",
+		.method = job        ? "ExternalJob"
+			  : o->unary ? "ExternalRepository"
+				     : "StreamingExternalRepository",
 		.timeout = timeout_of(u, DG_UP_FETCH, o->i),
 		.stream = !job && !o->unary,
 		.bulk = true,
-		.sink_field = job ? 0 : o->unary ? 1 : 2,
+		.sink_field = job        ? 0
+			      : o->unary ? 1
+					 : 2,
 		.sink = sink,
 		.done = replied,
 		.arg = o,
@@ -307,7 +312,7 @@ answered(void *arg, const struct dg_msg_call_done *m)
 	enum dg_upload_do what = o->what;
 	struct dg_str body = dg_json_trim(dg_strn(m->body.p, m->body.n));
 	auto_buf text = DG_BUF_INIT;
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 	size_t i = o->i;
 
 	o->errand = NULL;
@@ -316,7 +321,7 @@ answered(void *arg, const struct dg_msg_call_done *m)
 		dg_buf_addstr(&text, m->text);
 		fail_text(u, text.p ? text.p : "the control plane did not take it");
 	} else if (what != DG_UP_PUT && what != DG_UP_JOB &&
-		dg_json_check(body, DG_JSON_DEPTH_MAX, &e) < 0) {
+		   dg_json_check(body, DG_JSON_DEPTH_MAX, &e) < 0) {
 		fail_text(u, "the control plane's answer is not JSON");
 	} else {
 		dg_upload_answer(&u->saga, what, i, body);
@@ -354,7 +359,8 @@ put_body(const struct dg_snap *s, char **url, struct dg_blob *b, struct dg_err *
 	if (dg_json_is(format, "json.gz"))
 		return dup_blob(s->packed.fd, b, e);
 	if (!dg_json_is(format, "json"))
-		return dg_fail(e, DG_USER, 0, "Unexpected file format %.*s", DG_FMT(format));
+		return dg_fail(
+			e, DG_USER, 0, "Unexpected file format %.*s", DG_FMT(format));
 	fd = dg_packed_text(&s->packed, e);
 	return fd < 0 ? fd : dg_blob_from_fd(b, fd, e);
 }
@@ -435,8 +441,7 @@ error_text(struct dg_uploads *u, struct dg_err *e)
 			dg_str(u->saga.why ? u->saga.why : "unknown"), DG_STR_NULL);
 	dg_error_truncate(dg_buf_str(&whole), u->p->l->tuning.upload_error, 5, &cut);
 	dg_error_line(dg_buf_str(&cut), 300, &line);
-	dg_logkv(LOG_ERR,
-		DG_KV({ "dep", u->p->deployment }, { "loc", u->p->location }),
+	dg_logkv(LOG_ERR, DG_KV({"dep", u->p->deployment}, {"loc", u->p->location}),
 		"the location's definitions are replaced by an error: %s",
 		line.p ? line.p : "");
 	if (u->saga.direct) {
@@ -460,11 +465,10 @@ over(struct dg_uploads *u)
 	struct dg_server *s = u->s;
 
 	if (u->saga.ok)
-		dg_logkv(LOG_INFO, DG_KV({ "dep", p->deployment }, { "loc", p->location }),
+		dg_logkv(LOG_INFO, DG_KV({"dep", p->deployment}, {"loc", p->location}),
 			"the location's definitions are uploaded");
 	else if (u->saga.failing && (u->saga.why || u->saga.error))
-		dg_logkv(LOG_WARNING,
-			DG_KV({ "dep", p->deployment }, { "loc", p->location }),
+		dg_logkv(LOG_WARNING, DG_KV({"dep", p->deployment}, {"loc", p->location}),
 			"the upload ended without definitions%s%s",
 			u->saga.why ? ": " : "", u->saga.why ? u->saga.why : "");
 	p->upload = NULL;
@@ -477,7 +481,7 @@ static void
 pump(struct dg_uploads *u)
 {
 	enum dg_upload_do what;
-	struct dg_err e = { 0 };
+	struct dg_err e = {0};
 	size_t i;
 
 	if (u->busy)
@@ -500,7 +504,8 @@ pump(struct dg_uploads *u)
 		o = op_new(u, what, i);
 		if (what == DG_UP_LIST || what == DG_UP_IMAGE)
 			o->call = dg_server_call(u->s,
-				what == DG_UP_LIST ? "ListRepositories" : "GetCurrentImage",
+				what == DG_UP_LIST ? "ListRepositories"
+						   : "GetCurrentImage",
 				timeout_of(u, what, i), &m, replied, o);
 		else if (what == DG_UP_FETCH)
 			fetch(o);
