@@ -151,8 +151,9 @@ def pair(epoch):
 class Role:
     """with Role("status", {...settings}) as r: r.control, r.ledger"""
 
-    def __init__(self, name, values, inst="", program=None, link=True):
+    def __init__(self, name, values, inst="", program=None, link=True, env=None):
         self.name, self.values, self.inst, self.link = name, values, inst, link
+        self.env = env or {}
         self.program = program or BUILD / f"daglet-{name}"
         self.ledger, self.epoch = None, 0
 
@@ -162,7 +163,7 @@ class Role:
             # Descriptor 3 in the child: dup2 there, after fork.
             self.process = subprocess.Popen(
                 [self.program] + ([self.inst] if self.inst else []),
-                env={k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")},
+                env={k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")} | self.env,
                 stdin=subprocess.DEVNULL,
                 pass_fds=[3],
                 preexec_fn=lambda: os.dup2(theirs.fileno(), 3),
