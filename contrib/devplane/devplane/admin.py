@@ -244,7 +244,7 @@ async def answers(admin, ids, wait=0.0, full=False):
     """Many requests at once; waits until all are answered."""
     by_id = admin.plane.requests.by_id
     await admin.plane.hub.until(
-        ["answers"], lambda: all(by_id[i].accepted for i in ids), wait)
+        ["answers"], lambda: all(by_id[i].accepted for i in ids), wait, pause=0.01)
     return {"answers": [by_id[i].describe(full) for i in ids]}
 
 
@@ -262,7 +262,8 @@ async def stats(admin, since=0, api=None, answered=None, wait=0.0):
     plane = admin.plane
     if answered is not None:
         base = plane.requests
-        await plane.hub.until(["answers"], lambda: _answered_since(base, since, answered), wait)
+        await plane.hub.until(["answers"], lambda: _answered_since(base, since, answered), wait,
+                             pause=0.05)
     return plane.requests.stats(since, api)
 
 
@@ -447,7 +448,7 @@ async def calls(admin, op=None, path=None, method=None, status=None, deployment=
         return record.select(op, path, method, status, deployment, since, run_id, limit)
 
     if count is not None:
-        await admin.plane.hub.until(["calls"], lambda: len(look()) >= count, wait)
+        await admin.plane.hub.until(["calls"], lambda: len(look()) >= count, wait, pause=0.02)
     return {"calls": look(), "seq": record.seq}
 
 

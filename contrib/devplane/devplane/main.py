@@ -53,7 +53,9 @@ async def _serve(options, home):
 
     for deployment in plane.full + plane.branches:
         await plane.run_in("write", plane.instances.get, deployment)
+    # cycles are few and what is remembered is much: never stop to walk through all of it
     gc.freeze()
+    gc.set_threshold(20000, 20, 1000000)
     info = os.path.join(home, "devplane.json")
     with open(info + ".tmp", "w", encoding="utf-8") as f:
         os.fchmod(f.fileno(), 0o600)

@@ -36,8 +36,9 @@ class Hub:
             if not future.done():
                 future.set_result(None)
 
-    async def until(self, topics, look, timeout):
-        """Call look() now and after each change; its first truthy value, else the last one."""
+    async def until(self, topics, look, timeout, pause=0.0):
+        """Call look() now and after each change; its first truthy value, else the last one.
+        A costly look() is called at most once per `pause` seconds."""
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
         while True:
@@ -49,6 +50,8 @@ class Hub:
                 self.waiters.setdefault(topic, []).append(future)
             try:
                 await asyncio.wait_for(future, end - loop.time())
+                if pause:
+                    await asyncio.sleep(pause)
             except asyncio.TimeoutError:
                 pass
 

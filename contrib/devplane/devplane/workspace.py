@@ -146,7 +146,6 @@ class Workspace:
     def __init__(self, hub, store, snapshots, branches):
         self.hub, self.store, self.snapshots, self.branches = hub, store, snapshots, branches
         self.locations = {}
-        self.job_datas = {}
         self._repositories = {}
         for _, text in store.load("location"):
             d = json.loads(text)
