@@ -1,0 +1,279 @@
+/* reporter/beat.c: heartbeats: every 30 seconds from the attempt before, on connections
+ * of their own, from the mirror, so that nothing that is stuck elsewhere delays them.
+ *
+ * The first one goes out as soon as the ledger has shown a deployment (the Python agent
+ * waits until every location was loaded once, which is up to minutes later), or a few
+ * seconds after a launcher is there and there is none. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "cloud/documents.h"
+#include "daglet/limits.h"
+#include "log/log.h"
+#include "reporter/heartbeat.h"
+#include "reporter/metrics.h"
+#include "reporter/reporter.h"
+#include "json/json.h"
+#include "json/write.h"
+
+#define EVERY (30 * DG_SEC)
+#define FIRST_WITHOUT (5 * DG_SEC)
+#define MEASURE_EVERY (60 * DG_SEC)
+/* Tries within one interval; the next heartbeat says more. */
+#define TRIES 3
+
+struct dg_beat {
+	struct dg_reporter *r;
+	struct dg_cloud_channel *channel;
+	sd_event_source *timer;
+	char *agent_id; /* NULL: the ledger has not said it */
+	bool armed;     /* the first one is set */
+	bool under_way, failing;
+	dg_usec attempt; /* when the last one began */
+	struct dg_heartbeat facts;
+	struct dg_buf queues, allowed_full, allowed_branch, utilization, variables;
+	struct dg_metrics metrics;
+	bool measure;
+	dg_usec measured;
+};
+
+static void say(struct dg_beat *b, bool small);
+
+static void
+arm(struct dg_beat *b, dg_usec at)
+{
+	sd_event_source_set_time(b->timer, at);
+	sd_event_source_set_enabled(b->timer, SD_EVENT_ONESHOT);
+	b->armed = true;
+}
+
+static void
+on_done(struct dg_cloud_result *r, void *arg)
+{
+	struct dg_beat *b = arg;
+
+	b->under_way = false;
+	if (r->outcome == DG_OUTCOME_STATUS && r->http == 413 && !b->facts.small) {
+		dg_log(LOG_WARNING, "a heartbeat was too large; a smaller one follows");
+		say(b, true);
+		return;
+	}
+	if (r->cls == 0) {
+		if (b->failing)
+			dg_log(LOG_NOTICE, "heartbeats are taken again");
+		b->failing = false;
+		b->r->beats++;
+		dg_worker_success(b->r->worker);
+	} else {
+		if (!b->failing)
+			dg_log(LOG_WARNING, "Failed to add heartbeat: %s", r->text);
+		b->failing = true;
+	}
+	dg_reporter_done(b->r);
+}
+
+static void
+measure(struct dg_beat *b)
+{
+	struct dg_str launcher = dg_view_launcher(&b->r->view);
+	struct dg_metrics_load load = {.max = DG_LAUNCHER_CREDIT};
+	int64_t held = 0;
+
+	if (!b->measure || (b->measured && dg_now() - b->measured < MEASURE_EVERY))
+		return;
+	b->measured = dg_now();
+	(void)dg_json_member_int(launcher, "running", &load.running);
+	(void)dg_json_member_int(launcher, "queued", &load.queued);
+	(void)dg_json_member_int(launcher, "held", &held);
+	load.queued += held;
+	dg_buf_reset(&b->utilization);
+	dg_metrics_measure(&b->metrics, &load, dg_wall_usec(), &b->utilization);
+}
+
+static void
+say(struct dg_beat *b, bool small)
+{
+	struct dg_cloud_spec s = {.how = DG_CALL_GRAPHQL,
+		.scope = DG_SCOPE_ORGANIZATION,
+		.document = dg_doc_heartbeats,
+		.policy = DG_RETRY_GRAPHQL,
+		.idempotent = true,
+		.retries = TRIES,
+		.limit = 1 << 20,
+		.done = on_done,
+		.arg = b};
+
+	if (!small) {
+		b->facts.wall = dg_wall_usec();
+		measure(b);
+	}
+	b->facts.small = small;
+	b->facts.agent_id = b->agent_id;
+	b->facts.utilization = dg_buf_str(&b->utilization);
+	dg_buf_reset(&b->variables);
+	dg_heartbeat_variables(&b->facts, &b->variables);
+	s.give_up = b->facts.wall + (int64_t)EVERY * 2 / 3;
+	s.body[0] = dg_buf_str(&b->variables);
+	s.body_n = 1;
+	b->under_way = true;
+	dg_cloud_start(b->channel, &s);
+}
+
+static int
+on_timer(sd_event_source *src, uint64_t usec, void *arg)
+{
+	struct dg_beat *b = arg;
+
+	(void)src;
+	(void)usec;
+	dg_view_sweep(&b->r->view, dg_now());
+	b->attempt = dg_now();
+	if (!b->under_way) /* else a try hangs: it ends by its own time-out */
+		say(b, false);
+	arm(b, b->attempt + EVERY);
+	return 0;
+}
+
+void
+dg_beat_view(struct dg_beat *b)
+{
+	if (!b->agent_id || b->attempt)
+		return;
+	if (dg_map_count(&b->r->view.rows[DG_STATE_DEPLOYMENT]))
+		arm(b, dg_now());
+	else if (!b->armed && dg_view_launcher(&b->r->view).n)
+		arm(b, dg_now() + FIRST_WITHOUT);
+}
+
+void
+dg_beat_identity(struct dg_beat *b, struct dg_str agent_id)
+{
+	free(b->agent_id);
+	b->agent_id = dg_str_dup(agent_id);
+	dg_beat_view(b);
+}
+
+/* {"name": ["a"], ...} or ["a"] */
+static void
+list_json(const struct dg_settings *s, const char *key, struct dg_jw *w)
+{
+	dg_jw_open_array(w);
+	for (size_t i = 0; i < dg_settings_count(s, key); i++)
+		dg_jw_str(w, dg_settings_item(s, key, i));
+	dg_jw_close_array(w);
+}
+
+static void
+read_queues(struct dg_beat *b, const struct dg_settings *s)
+{
+	struct dg_jw w = dg_jw(&b->queues);
+	size_t n = dg_settings_count(s, "queues"), named = 0;
+
+	for (size_t i = 0; i < n; i++)
+		named += dg_settings_item(s, "queues", i) != NULL;
+	dg_jw_open_object(&w);
+	dg_jw_kstr(&w, "__class__", "AgentQueuesConfig");
+	dg_jw_key(&w, "additional_queues");
+	if (named || dg_settings_has(s, "agent_queues.additional_queues")) {
+		dg_jw_open_array(&w);
+		for (size_t i = 0; i < n; i++)
+			if (dg_settings_item(s, "queues", i))
+				dg_jw_str(&w, dg_settings_item(s, "queues", i));
+		dg_jw_close_array(&w);
+	} else {
+		dg_jw_null(&w);
+	}
+	dg_jw_kbool(&w, "include_default_queue", named < n);
+	dg_jw_close_object(&w);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void
+read_allowed(struct dg_beat *b, const struct dg_settings *s)
+{
+	static const char full[] = "allowed_full_deployment_locations";
+	struct dg_jw w = dg_jw(&b->allowed_branch);
+	size_t n = dg_settings_count(s, full);
+	auto_free const char **names = dg_xcalloc(n + 1, sizeof(*names));
+
+	list_json(s, "allowed_branch_deployment_locations", &w);
+	for (size_t i = 0; i < n; i++)
+		names[i] = dg_settings_name(s, full, i);
+	qsort(names, n, sizeof(*names), by_name);
+	w = dg_jw(&b->allowed_full);
+	dg_jw_open_object(&w);
+	for (size_t i = 0; i < n; i++) {
+		auto_free char *key = dg_xasprintf("%s.%s", full, names[i]);
+
+		dg_jw_key(&w, names[i]);
+		list_json(s, key, &w);
+	}
+	dg_jw_close_object(&w);
+}
+
+static size_t
+limit_of(const struct dg_settings *s, const char *key, size_t usual)
+{
+	int64_t v = dg_settings_int(s, key);
+
+	return dg_settings_has(s, key) && v >= 0 ? (size_t)v : usual;
+}
+
+int
+dg_beat_new(struct dg_reporter *r, struct dg_err *e)
+{
+	const struct dg_settings *s = r->worker->settings;
+	struct dg_beat *b = dg_new(struct dg_beat);
+	int n;
+
+	r->beat = b;
+	b->r = r;
+	read_queues(b, s);
+	read_allowed(b, s);
+	dg_buf_adds(&b->utilization, "{}");
+	b->measure =
+		dg_settings_bool(s, "user_code_launcher.config.agent_metrics.enabled");
+	b->facts = (struct dg_heartbeat){
+		.agent_label = dg_settings_str(s, "dagster_cloud_api.agent_label"),
+		.agent_type = dg_settings_str(s, "agent_type"),
+		.image_tag = dg_settings_str(s, "env.DAGSTER_CLOUD_AGENT_IMAGE_TAG"),
+		.queues = dg_buf_str(&b->queues),
+		.allowed_full = dg_buf_str(&b->allowed_full),
+		.allowed_branch = dg_buf_str(&b->allowed_branch),
+		.view = &r->view,
+		.troubles = &r->troubles,
+		.server_error_limit = limit_of(s,
+			"env.DAGSTER_CLOUD_CODE_SERVER_HEARTBEAT_ERROR_SIZE_LIMIT", 5000),
+		.message_limit = limit_of(s,
+			"env.DAGSTER_CLOUD_RUN_WORKER_STATUS_MESSAGE_SIZE_LIMIT", 1000),
+	};
+	dg_metrics_init(&b->metrics, s, b->facts.agent_type);
+	n = sd_event_add_time(r->worker->event, &b->timer, CLOCK_MONOTONIC, 0,
+		100 * DG_MSEC, on_timer, b);
+	if (n < 0 || (n = sd_event_source_set_enabled(b->timer, SD_EVENT_OFF)) < 0)
+		return dg_fail(e, DG_TRANSPORT, -n, "no timer");
+	/* before all others, also when much is to be done */
+	sd_event_source_set_priority(b->timer, SD_EVENT_PRIORITY_IMPORTANT);
+	return dg_cloud_channel_new(&b->channel, r->cloud, 2, e);
+}
+
+void
+dg_beat_free(struct dg_beat *b)
+{
+	if (!b)
+		return;
+	sd_event_source_disable_unref(b->timer);
+	free(b->agent_id);
+	dg_buf_clear(&b->queues);
+	dg_buf_clear(&b->allowed_full);
+	dg_buf_clear(&b->allowed_branch);
+	dg_buf_clear(&b->utilization);
+	dg_buf_clear(&b->variables);
+	free(b);
+}

@@ -1,0 +1,120 @@
+/* reporter/main.c: the worker's events, passed to the parts of the role. */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "log/log.h"
+#include "reporter/reporter.h"
+
+static int
+setup(struct dg_worker *w, struct dg_err *e)
+{
+	struct dg_reporter *r = dg_new(struct dg_reporter);
+	static const char limit[] = "env.DAGSTER_CLOUD_AGENT_ERROR_SIZE_LIMIT";
+	int64_t chars = dg_settings_int(w->settings, limit);
+	int n;
+
+	w->data = r;
+	r->worker = w;
+	dg_view_init(&r->view);
+	dg_troubles_init(&r->troubles, dg_settings_has(w->settings, limit) && chars >= 0
+					       ? (size_t)chars
+					       : 10000);
+	if ((n = dg_cloud_new(&r->cloud, w->event, w->settings, e)) < 0 ||
+		(n = dg_deliver_new(r, e)) < 0 || (n = dg_calls_new(r, e)) < 0 ||
+		(n = dg_beat_new(r, e)) < 0)
+		return n;
+	return dg_sentinel_new(r, e);
+}
+
+void
+dg_reporter_done(struct dg_reporter *r)
+{
+	dg_worker_say(r->worker,
+		"%llu answers delivered, %llu refused, %zu waiting; %llu calls, "
+		"%llu heartbeats",
+		(unsigned long long)r->delivered, (unsigned long long)r->refused,
+		dg_deliver_open(r->deliver), (unsigned long long)r->called,
+		(unsigned long long)r->beats);
+	if (r->worker->quiescing && !dg_deliver_open(r->deliver) &&
+		!dg_calls_open(r->calls))
+		dg_worker_done(r->worker);
+}
+
+static void
+linked(struct dg_worker *w)
+{
+	struct dg_reporter *r = w->data;
+
+	dg_view_linked(&r->view, dg_now());
+	dg_calls_linked(r->calls);
+	dg_deliver_linked(r->deliver);
+	dg_worker_send(w, DG_MSG_HAVE_END, 0, NULL);
+}
+
+static void
+message(struct dg_worker *w, enum dg_msg_type type, uint64_t id, void *payload)
+{
+	struct dg_reporter *r = w->data;
+
+	switch (type) {
+	case DG_MSG_DELIVER:
+		dg_deliver_take(r->deliver, id, payload);
+		break;
+	case DG_MSG_CALL:
+		dg_calls_take(r->calls, id, payload);
+		break;
+	case DG_MSG_STATE:
+		if (!dg_view_set(&r->view, payload))
+			dg_log(LOG_ERR, "a STATE body is no object and is left out");
+		dg_beat_view(r->beat);
+		dg_sentinel_view(r->sentinel);
+		break;
+	case DG_MSG_TROUBLE: {
+		const struct dg_msg_trouble *m = payload;
+
+		dg_troubles_add(
+			&r->troubles, (int64_t)m->wall, dg_strn(m->error.p, m->error.n));
+		break;
+	}
+	case DG_MSG_IDENTITY:
+		dg_beat_identity(r->beat, ((struct dg_msg_identity *)payload)->agent_id);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+quiesce(struct dg_worker *w)
+{
+	dg_reporter_done(w->data);
+}
+
+static void
+teardown(struct dg_worker *w)
+{
+	struct dg_reporter *r = w->data;
+
+	if (!r)
+		return;
+	dg_cloud_freep(&r->cloud);
+	dg_deliver_free(r->deliver);
+	dg_calls_free(r->calls);
+	dg_beat_free(r->beat);
+	dg_sentinel_free(r->sentinel);
+	dg_troubles_clear(&r->troubles);
+	dg_view_clear(&r->view);
+	free(r);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct dg_worker_ops ops = {.setup = setup,
+		.linked = linked,
+		.message = message,
+		.quiesce = quiesce,
+		.teardown = teardown};
+
+	return dg_worker_main(DG_ROLE_REPORTER, argc, argv, &ops);
+}
