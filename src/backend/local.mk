@@ -20,5 +20,6 @@ if !SANITIZERS
 %C%_daglet_run_LDFLAGS = $(AM_LDFLAGS) -static
 endif
 
-LIB_BACKEND_PROCESS = %D%/libbackend_process.a $(LIB_JSON) src/log/liblog.a $(LIB_BASE)
+LIB_BACKEND_PROCESS = %D%/libbackend_process.a src/config/libsettings.a $(LIB_JSON) \
+	src/log/liblog.a $(LIB_BASE)
 BACKEND_PROCESS_LIBS = $(SYSTEMD_LIBS) $(CRYPTO_LIBS)

@@ -10,8 +10,6 @@
 /* Lines per second and server that go on to the log, and how many at once. */
 #define DG_LINES_RATE 200
 #define DG_LINES_BURST 2000
-/* An output file is copied away and truncated when it is larger. */
-#define DG_OUTPUT_MAX ((size_t)8 << 20)
 
 struct dg_lines {
 	struct dg_buf part; /* a line whose end has not come yet */

@@ -33,11 +33,11 @@ struct dg_output {
 };
 
 off_t
-dg_output_rotate_from(off_t size)
+dg_output_rotate_from(off_t size, off_t max)
 {
-	if (size <= (off_t)DG_OUTPUT_MAX)
+	if (size <= max)
 		return -1;
-	return size > 2 * (off_t)DG_OUTPUT_MAX ? size - (off_t)DG_OUTPUT_MAX : 0;
+	return size > 2 * max ? size - max : 0;
 }
 
 static void
@@ -102,7 +102,7 @@ copy_away(const struct dg_output *o, off_t from)
 static void
 rotate(struct dg_output *o, dg_usec now)
 {
-	off_t from = dg_output_rotate_from(size_of(o->fd)), end;
+	off_t from = dg_output_rotate_from(size_of(o->fd), o->all->max), end;
 
 	if (from < 0)
 		return;
@@ -173,11 +173,11 @@ on_change(sd_event_source *s, int fd, uint32_t revents, void *arg)
 }
 
 int
-dg_outputs_open(struct dg_outputs *all, sd_event *event, struct dg_err *e)
+dg_outputs_open(struct dg_outputs *all, sd_event *event, off_t max, struct dg_err *e)
 {
 	int r;
 
-	*all = (struct dg_outputs){.event = event};
+	*all = (struct dg_outputs){.event = event, .max = max};
 	all->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	r = sd_event_add_time_relative(
 		event, &all->timer, CLOCK_MONOTONIC, 0, 0, on_timer, all);

@@ -24,9 +24,12 @@ struct dg_outputs {
 	sd_event_source *changed, *timer;
 	struct dg_output *list;
 	bool armed;
+	off_t max; /* a file is copied away and truncated when it is larger */
 };
 
-int dg_outputs_open(struct dg_outputs *all, sd_event *event, struct dg_err *e);
+#define DG_OUTPUT_MAX ((off_t)8 << 20) /* where the settings do not say */
+
+int dg_outputs_open(struct dg_outputs *all, sd_event *event, off_t max, struct dg_err *e);
 void dg_outputs_close(struct dg_outputs *all); /* after every output is freed */
 
 /* For log lines. */
@@ -59,6 +62,6 @@ void dg_output_free(struct dg_output *o, bool remove);
 void dg_output_remove(const char *path);
 
 /* Pure: where copying starts when a file of SIZE is rotated; -1: it is not. */
-off_t dg_output_rotate_from(off_t size);
+off_t dg_output_rotate_from(off_t size, off_t max);
 
 #endif

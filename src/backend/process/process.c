@@ -83,6 +83,14 @@ close_backend(struct dg_backend *b)
 	free(b);
 }
 
+static off_t
+output_max(const struct dg_settings *s)
+{
+	int64_t max = s ? dg_settings_int(s, "daglet.server_output_max") : 0;
+
+	return max > 0 ? (off_t)max : DG_OUTPUT_MAX;
+}
+
 static int
 open_backend(
 	struct dg_backend **ret, const struct dg_backend_host *host, struct dg_err *e)
@@ -98,7 +106,8 @@ open_backend(
 	b->cgroup = dg_cgroup_own();
 	r = dg_folders_open(b, e);
 	if (r == 0)
-		r = dg_outputs_open(&b->outputs, host->event, e);
+		r = dg_outputs_open(
+			&b->outputs, host->event, output_max(host->settings), e);
 	if (r == 0)
 		r = dg_emit_open(b, e);
 	if (r == 0)

@@ -132,11 +132,9 @@ Test(last, lines)
 
 Test(rotate, decision)
 {
-	off_t max = (off_t)DG_OUTPUT_MAX;
-
-	cr_assert_eq(dg_output_rotate_from(0), -1);
-	cr_assert_eq(dg_output_rotate_from(max), -1);
-	cr_assert_eq(dg_output_rotate_from(max + 1), 0);
-	cr_assert_eq(dg_output_rotate_from(2 * max), 0);
-	cr_assert_eq(dg_output_rotate_from(2 * max + 5), max + 5);
+	cr_assert_eq(dg_output_rotate_from(0, 100), -1);
+	cr_assert_eq(dg_output_rotate_from(100, 100), -1);
+	cr_assert_eq(dg_output_rotate_from(101, 100), 0);
+	cr_assert_eq(dg_output_rotate_from(200, 100), 0);
+	cr_assert_eq(dg_output_rotate_from(205, 100), 105);
 }

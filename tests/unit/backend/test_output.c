@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "log/log.h"
 
+#define MAX ((off_t)1 << 20)
+
 static sd_event *loop;
 static struct dg_outputs all;
 static char dir[] = "/tmp/daglet-test-XXXXXX";
@@ -25,7 +27,7 @@ setup(void)
 	path = dg_xasprintf("%s/x.log", dir);
 	old = dg_xasprintf("%s/x.log.1", dir);
 	cr_assert_geq(sd_event_new(&loop), 0);
-	cr_assert_eq(dg_outputs_open(&all, loop, NULL), 0);
+	cr_assert_eq(dg_outputs_open(&all, loop, MAX, NULL), 0);
 }
 
 static void
@@ -93,7 +95,7 @@ Test(output, rotated_and_nothing_lost, .init = setup, .fini = teardown)
 	struct stat st;
 
 	cr_assert_eq(dg_output_new(&all, path, &names, &o, NULL), 0);
-	while (b.n <= DG_OUTPUT_MAX)
+	while ((off_t)b.n <= MAX)
 		dg_buf_adds(&b, "a line that is printed again and again and again\n");
 	dg_buf_adds(&b, "last before\n");
 	cr_assert_eq(dg_write_all(dg_output_fd(o), b.p, b.n, NULL), 0);
@@ -137,7 +139,7 @@ Test(output, without_inotify_it_is_looked_at, .init = setup, .fini = teardown)
 	close(all.inotify);
 	all.inotify = -1;
 	cr_assert_eq(dg_output_new(&all, path, &names, &o, NULL), 0);
-	while (b.n <= DG_OUTPUT_MAX)
+	while ((off_t)b.n <= MAX)
 		dg_buf_adds(&b, "a line that is printed again and again and again\n");
 	cr_assert_eq(dg_write_all(dg_output_fd(o), b.p, b.n, NULL), 0);
 	turn_until_small();
