@@ -13,11 +13,11 @@ noinst_LIBRARIES += %D%/libbackend_process.a
 
 # The parent of a run's worker: static, so that it costs next to nothing for as long as
 # the run lasts (the sanitizers cannot be static).
-pkglibexec_PROGRAMS += %D%/daglet-run
-%C%_daglet_run_SOURCES = %D%/process/run.c
-%C%_daglet_run_LDADD = $(LIB_BASE)
+pkglibexec_PROGRAMS += daglet-run
+daglet_run_SOURCES = %D%/process/run.c
+daglet_run_LDADD = $(LIB_BASE)
 if !SANITIZERS
-%C%_daglet_run_LDFLAGS = $(AM_LDFLAGS) -static
+daglet_run_LDFLAGS = $(AM_LDFLAGS) -static
 endif
 
 LIB_BACKEND_PROCESS = %D%/libbackend_process.a src/config/libsettings.a $(LIB_JSON) \

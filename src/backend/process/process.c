@@ -16,10 +16,10 @@
 	(10 * DG_MINUTE) /* everything that is known has been adopted by then */
 #define SWEEP_EVERY (6 * 60 * DG_MINUTE)
 #define HELPER "daglet-run"
+#define HELPER_UP 3
 
-/* daglet-run: beside this program, in the build tree around it, or where it was
- * installed.
- */
+/* daglet-run: beside this program (a test's is deeper in the build tree), or where it was
+ * installed. */
 static char *
 find_helper(void)
 {
@@ -27,21 +27,13 @@ find_helper(void)
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
 
 	exe[n > 0 ? n : 0] = '\0';
-	if ((slash = strrchr(exe, '/'))) {
-		auto_free char *beside = NULL;
+	for (int up = 0; up < HELPER_UP && (slash = strrchr(exe, '/')); up++) {
+		auto_free char *path = NULL;
 
 		*slash = '\0';
-		beside = dg_xasprintf("%s/%s", exe, HELPER);
-		if (access(beside, X_OK) == 0)
-			return TAKE_PTR(beside);
-	}
-	while ((slash = strrchr(exe, '/')) && slash != exe) {
-		auto_free char *built = NULL;
-
-		*slash = '\0';
-		built = dg_xasprintf("%s/src/backend/%s", exe, HELPER);
-		if (access(built, X_OK) == 0)
-			return TAKE_PTR(built);
+		path = dg_xasprintf("%s/%s", exe, HELPER);
+		if (access(path, X_OK) == 0)
+			return TAKE_PTR(path);
 	}
 	return dg_xasprintf("%s/%s", PKGLIBEXECDIR, HELPER);
 }
