@@ -122,9 +122,7 @@ source(struct walk *w, const struct dg_key *row, const struct dg_yaml_node *node
 		dg_report_error(w->report, w->file, other_key(node),
 			"%s must be %s or {env: NAME} and nothing else", name_of(w),
 			what);
-	else if (env->kind != DG_YAML_STR || env->text.n == 0 ||
-		 memchr(env->text.p, '\0', env->text.n) ||
-		 memchr(env->text.p, '=', env->text.n))
+	else if (env->kind != DG_YAML_STR || memchr(env->text.p, '\0', env->text.n))
 		dg_report_error(w->report, w->file, env->at,
 			"%s.env must be the name of an environment variable", name_of(w));
 }
