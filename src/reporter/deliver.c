@@ -3,6 +3,7 @@
  * definitely refused it, or long after anybody waits for it. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include "base/map.h"
@@ -150,7 +151,8 @@ on_done(struct dg_cloud_result *r, void *arg)
 			continue;
 		}
 		if (r->cls) {
-			v->refusal = dg_xstrndup(r->text, DG_MSG_STRING_MAX / 2);
+			v->refusal = dg_xstrndup(
+				r->text, strnlen(r->text, DG_MSG_STRING_MAX / 2));
 			d->r->refused++;
 		} else {
 			d->r->delivered++;
