@@ -34,7 +34,7 @@ backend  | base log json config                      | systemd/sd-event openssl/
 master   | base log ipc yaml config                  | systemd/sd-event systemd/sd-daemon openssl/sha openssl/evp
 poller   | base log ipc json http config cloud dagster worker          | systemd/sd-event
 ledger   | base log ipc json config dagster worker   | systemd/sd-event sqlite3
-launcher | base log ipc json yaml grpc config dagster worker backend   | systemd/sd-event openssl/sha openssl/evp
+launcher | base log ipc json yaml grpc config dagster worker backend   | systemd/sd-event zlib openssl/sha openssl/evp
 reporter | base log ipc json http config cloud dagster worker          | systemd/sd-event zlib openssl/sha openssl/evp
 status   | base log ipc json config worker           | systemd/sd-event microhttpd
 ctl      | base json                                 | curl/curl

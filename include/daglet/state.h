@@ -77,7 +77,7 @@
  *   "text"        what it says about itself
  *
  * COMMAND, status to ledger; args: one JSON object. RESULT code is an HTTP status; when
- * that is not 200 the body is {"error": text}.
+ * that is not 200 the body says why: {"error": text}, or the text itself.
  *   "requests"    {}; answered by the ledger, oldest first, at most 1,000:
  *                 {"total": all, "requests": [{"id", "request_id", "kind", "deployment",
  *                 "location", "state", "popped_usec", "expire_usec", "state_age_usec",

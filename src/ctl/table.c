@@ -94,6 +94,12 @@ dg_table_addf(struct dg_table *t, enum dg_tone tone, const char *fmt, ...)
 	dg_table_add(t, tone, dg_buf_str(&b));
 }
 
+bool
+dg_table_empty(const struct dg_table *t)
+{
+	return t->ncells == 0;
+}
+
 static const char *
 colour_of(const struct dg_style *style, enum dg_tone tone)
 {

@@ -35,6 +35,7 @@ void dg_table_freep(struct dg_table **t);
 void dg_table_add(struct dg_table *t, enum dg_tone tone, struct dg_str text);
 void dg_table_addf(struct dg_table *t, enum dg_tone tone, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+bool dg_table_empty(const struct dg_table *t);
 void dg_table_print(
 	const struct dg_table *t, const struct dg_style *style, struct dg_buf *out);
 

@@ -123,11 +123,17 @@ add_error(struct dg_table *t, struct dg_str row)
 }
 
 static void
-title(struct dg_buf *out, const struct dg_style *style, const char *text)
+print_table(struct dg_buf *out, const struct dg_style *style, const char *title,
+	const struct dg_table *t)
 {
 	dg_buf_adds(out, out->n ? "\n" : "");
-	dg_tone_add(out, style, DG_HEAD, dg_str(text));
+	dg_tone_add(out, style, DG_HEAD, dg_str(title));
+	if (dg_table_empty(t)) {
+		dg_buf_adds(out, ": none\n");
+		return;
+	}
 	dg_buf_addc(out, '\n');
+	dg_table_print(t, style, out);
 }
 
 static void
@@ -206,8 +212,7 @@ roles(struct dg_str json, const struct dg_style *style, double now, struct dg_bu
 		add_seconds(t, row, "pulse_age");
 		dg_table_add(t, well ? DG_PLAIN : DG_BAD, dg_str(well ? text : exit));
 	}
-	title(out, style, "Roles");
-	dg_table_print(t, style, out);
+	print_table(out, style, "Roles", t);
 }
 
 static int
@@ -244,8 +249,7 @@ locations(
 			dg_json_is(status, "FAILED"))
 			r = 1;
 	}
-	title(out, style, "Locations");
-	dg_table_print(t, style, out);
+	print_table(out, style, "Locations", t);
 	return r;
 }
 
@@ -282,8 +286,7 @@ servers(struct dg_str json, const struct dg_style *style, double now, struct dg_
 		add_text(t, row, "waiting");
 		add_text(t, row, "endpoint");
 	}
-	title(out, style, "Code servers");
-	dg_table_print(t, style, out);
+	print_table(out, style, "Code servers", t);
 }
 
 int
@@ -326,8 +329,7 @@ dg_view_runs(
 		add_text(t, row, "handle");
 		add_text(t, row, "message");
 	}
-	title(out, style, "Runs");
-	dg_table_print(t, style, out);
+	print_table(out, style, "Runs", t);
 	return 0;
 }
 
@@ -368,8 +370,7 @@ dg_view_requests(
 		add_text(t, row, "attempt");
 		shown++;
 	}
-	title(out, style, "Requests under way");
-	dg_table_print(t, style, out);
+	print_table(out, style, "Requests under way", t);
 	if (dg_json_member_int(json, "total", &total) && total > shown)
 		dg_buf_addf(out, "and %lld more\n", (long long)(total - shown));
 	return 0;

@@ -95,6 +95,7 @@ dg_child_spawn(struct dg_child *c, const struct dg_link_ops *ops, struct dg_err 
 	c->pid = pid;
 	c->drained = false;
 	c->text[0] = '\0';
+	c->success = 0;
 	return dg_link_new(&c->control, c->master->event, TAKE_FD(mine), DG_ROLE_MASTER,
 		c->role, 0, ops, c, e);
 }

@@ -24,6 +24,7 @@ struct dg_child {
 	uint32_t epoch;     /* of its data link, 0: none */
 	char last_exit[96]; /* in words */
 	char text[256];     /* what it said last */
+	dg_usec success;    /* when it last did something useful; 0: not yet */
 	bool drained;
 	unsigned state_sent; /* what status was told */
 };

@@ -231,9 +231,12 @@ on_message(
 		const struct dg_msg_pulse *p = payload;
 		bool news = !dg_str_is(p->text, c->text);
 
+		c->success =
+			p->success_age == DG_USEC_NEVER ? 0 : dg_now() - p->success_age;
 		snprintf(c->text, sizeof c->text, "%.*s", DG_FMT(p->text));
 		drive(c, DG_EV_PULSE);
-		if (news)
+		/* With the status role's own pulse come all rows: ages stay true. */
+		if (news || c->role == DG_ROLE_STATUS)
 			dg_rows_tell(c->master, c);
 		break;
 	}

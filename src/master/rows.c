@@ -2,7 +2,6 @@
  * reduced to plain characters first. */
 #include "master/rows.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -37,6 +36,16 @@ add_plain(struct dg_buf *b, const char *key, const char *s)
 	dg_buf_addc(b, '"');
 }
 
+/* In seconds; SINCE 0: never. */
+static void
+add_age(struct dg_buf *b, const char *key, dg_usec since)
+{
+	if (since)
+		dg_buf_addf(b, ", \"%s\": %.3f", key, (double)(dg_now() - since) / 1e6);
+	else
+		dg_buf_addf(b, ", \"%s\": null", key);
+}
+
 static void
 row(const struct dg_child *c, struct dg_buf *b)
 {
@@ -53,11 +62,8 @@ row(const struct dg_child *c, struct dg_buf *b)
 		add_plain(b, "last_exit", c->last_exit);
 	else
 		dg_buf_adds(b, ", \"last_exit\": null");
-	if (c->pid)
-		dg_buf_addf(b, ", \"pulse_age\": %" PRIu64 ".0",
-			(dg_now() - c->sup.pulse) / DG_SEC);
-	else
-		dg_buf_adds(b, ", \"pulse_age\": null");
+	add_age(b, "pulse_age", c->pid ? c->sup.pulse : 0);
+	add_age(b, "success_age", c->pid ? c->success : 0);
 	add_plain(b, "text", c->text);
 	dg_buf_addc(b, '}');
 }

@@ -298,8 +298,10 @@ enter(struct dg_worker *w, struct dg_err *e)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
-	/* The master decides when a role ends: a Ctrl-C in the terminal goes to all. */
+	/* The master decides when a role ends: what is meant for it (Ctrl-C, the end of
+	 * a process group) goes to all. */
 	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	r = sd_event_default(&w->event);
 	if (r < 0)

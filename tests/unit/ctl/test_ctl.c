@@ -158,7 +158,9 @@ Test(view, a_failed_location_is_an_error)
 	auto_buf out = DG_BUF_INIT;
 
 	cr_assert_eq(dg_view_locations(DG_STR(STATUS), &plain, 0, &out), 1);
+	dg_buf_reset(&out);
 	cr_assert_eq(dg_view_locations(DG_STR("{}"), &plain, 0, &out), 0);
+	cr_assert_str_eq(out.p, "Locations: none\n\nCode servers: none\n");
 }
 
 Test(view, requests_beyond_the_list_are_counted)

@@ -537,12 +537,13 @@ Test(worker, outlives_its_ledger_and_takes_the_next_link)
 	cr_assert_eq(leave(&r), 0);
 }
 
-Test(worker, interrupts_meant_for_the_master_do_not_end_it)
+Test(worker, signals_meant_for_the_master_do_not_end_it)
 {
 	struct rig r;
 
 	ready(&r, &ops_all);
 	kill(r.pid, SIGINT);
+	kill(r.pid, SIGTERM);
 	kill(r.pid, SIGHUP);
 	send_master(&r, DG_MSG_QUIESCE, &(struct dg_msg_quiesce){0});
 	UNTIL(&r, r.master.got[DG_MSG_DRAINED] == 1);
