@@ -96,6 +96,18 @@ def test_request_bodies(plane, wire):
     assert isinstance(body["expire_at"], float) and body["expire_at"] > time.time() + 500
 
 
+def test_feed_and_stats(plane, wire):
+    fed = plane.feed(kind="PING_LOCATION", location="any", rate=2000, total=20)
+    assert fed["sent"] == 20
+    items = wire.pop() + wire.pop()
+    assert plane.stats(since=fed["since"])["popped"] == 20
+    for item in items[:15]:
+        assert wire.answer(success(item["requestId"]))[0] == 200
+    stats = plane.stats(since=fed["since"], answered=15, wait=5)
+    assert (stats["requests"], stats["answered"], stats["duplicates"]) == (20, 15, 0)
+    assert 0 < stats["pop_to_answer_ms"]["p50"] <= stats["enqueue_to_answer_ms"]["max"]
+
+
 # --- answers -----------------------------------------------------------------------------------
 
 

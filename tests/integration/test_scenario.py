@@ -364,8 +364,11 @@ def test_run_that_is_terminated(served, job):
 @pytest.mark.parametrize("kind", ["LAUNCH_RUN", "TERMINATE_RUN"])
 def test_run_that_the_control_plane_does_not_know(served, kind):
     """Its engine event is refused: the answer is an error and nothing is started."""
-    known = served.plane.run_launch(job="report_job", location=LOCATION, wait=120)
-    text = served.plane.answer(id=known["request_id"])["body"]
+    known = served.plane.run_launch(job="report_job", location=LOCATION, enqueue=False)
+    launched = served.ask("LAUNCH_RUN", run_id=known["run_id"])
+    succeeded(launched)
+    assert served.plane.run(run_id=known["run_id"], wait=120)["status"] == "SUCCESS"
+    text = launched["body"]
     args = json.loads(text)["request_args"]
     args["__class__"] = "LaunchRunArgs" if kind == "LAUNCH_RUN" else "TerminateRunArgs"
     stranger = args["pipeline_run"]["run_id"] = str(uuid.uuid4())

@@ -309,11 +309,14 @@ async def feed(admin, kind, location=None, deployment=None, rate=None, depth=Non
 
 
 @verb
-async def run_launch(admin, job, location, deployment=None, timeout=60.0, wait=0.0, **want):
+async def run_launch(admin, job, location, deployment=None, timeout=60.0, wait=0.0,
+                     enqueue=True, **want):
     """Create a run and hand it to an agent; `isolated=False`, `tags`, `run_config`,
-    `partition`, `assets`, `ops`, `run_id`. With `wait`: until it has finished."""
+    `partition`, `assets`, `ops`, `run_id`. With `wait`: until it has finished. Without
+    `enqueue` it is only created: request(kind="LAUNCH_RUN", run_id=...) hands it out."""
     deployment = admin.deployment(deployment)
-    launched = await admin.runs.launch(deployment, location, {**want, "job": job}, timeout)
+    launched = await admin.runs.launch(
+        deployment, location, {**want, "job": job}, timeout, enqueue)
     if wait:
         launched["run"] = await run(admin, launched["run_id"], deployment, wait=wait)
     return launched

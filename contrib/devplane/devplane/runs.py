@@ -79,8 +79,8 @@ class Runs:
 
     # --- runs ---
 
-    async def launch(self, deployment, location, want, timeout=ANSWER_TIMEOUT):
-        """Create a run and hand it to an agent. Returns {run_id, request_id, plan_request}."""
+    async def launch(self, deployment, location, want, timeout=ANSWER_TIMEOUT, enqueue=True):
+        """Create a run and (enqueue) hand it to an agent: {run_id, request_id, plan_request}."""
         want = dict(want)
         repository = await self.plane.run_in(
             "read", self.repository, deployment, location, want)
@@ -103,7 +103,8 @@ class Runs:
         run = await self.plane.run_in("write", self._create, deployment, location, repository,
                                       want, plan, snapshot, parent)
         request_id = self.enqueue(
-            deployment, location, "LAUNCH_RUN", kinds.LaunchRunArgs(dagster_run=run))[0]
+            deployment, location, "LAUNCH_RUN", kinds.LaunchRunArgs(dagster_run=run)
+        )[0] if enqueue else None
         self.plane.hub.touch("runs")
         return {"run_id": run.run_id, "request_id": request_id, "plan_request": plan_id}
 
