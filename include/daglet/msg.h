@@ -5,7 +5,7 @@
  *
  *   poller  --POP_RAW REQUEST POP_END SCOPE WORKSPACE UNCHANGED-->  ledger
  *           <--RECORDED CREDIT SCOPE TTL_DEPLOYMENTS--
- *   ledger  --DO DESIRED KNOWN INTENT_OK HANDLE_OK CALL_DONE ANSWERED COMMAND-->  launcher
+ *   ledger  --DO DESIRED UNCHANGED KNOWN INTENT_OK HANDLE_OK CALL_DONE ANSWERED COMMAND-->  launcher
  *           <--ANSWER INTENT HANDLE STATE CALL TTL_DEPLOYMENTS TROUBLE HAVE HAVE_END RESULT--
  *   ledger  --DELIVER CALL STATE TROUBLE-->  reporter
  *           <--DELIVERED REFUSED CALL_DONE HAVE HAVE_END STATE--
@@ -138,7 +138,7 @@ enum dg_handle_stage { DG_STAGE_INTENT, DG_STAGE_STARTED, DG_STAGE_ENDED, DG_STA
 	X(POP_END,         pop_end,         DG_R(POLLER),                 DG_R(LEDGER),                     DG_F_POP_END)     \
 	X(SCOPE,           scope,           DG_R(POLLER) | DG_R(LEDGER),  DG_R(LEDGER) | DG_R(POLLER),      DG_F_NAMES)       \
 	X(WORKSPACE,       workspace,       DG_R(POLLER),                 DG_R(LEDGER),                     DG_F_WORKSPACE)   \
-	X(UNCHANGED,       unchanged,       DG_R(POLLER),                 DG_R(LEDGER),                     DG_F_UNCHANGED)   \
+	X(UNCHANGED,       unchanged,       DG_R(POLLER) | DG_R(LEDGER),  DG_R(LEDGER) | DG_R(LAUNCHER),    DG_F_UNCHANGED)   \
 	X(RECORDED,        recorded,        DG_R(LEDGER),                 DG_R(POLLER),                     DG_F_NONE)        \
 	X(CREDIT,          credit,          DG_R(LEDGER),                 DG_R(POLLER),                     DG_F_CREDIT)      \
 	X(IDENTITY,        identity,        DG_R(LEDGER),                 DG_R_WORKERS,                     DG_F_IDENTITY)    \

@@ -172,6 +172,7 @@ dg_intake_message(struct dg_peer *p, enum dg_msg_type type, uint64_t id, void *p
 		break;
 	case DG_MSG_UNCHANGED:
 		l->workspace_wall = ((struct dg_msg_unchanged *)payload)->wall;
+		dg_work_unchanged(l, payload);
 		break;
 	case DG_MSG_SCOPE:
 		on_scope(l, payload);

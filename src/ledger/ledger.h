@@ -148,6 +148,7 @@ void dg_work_add(struct dg_ledger *l, struct dg_entry *en);
 void dg_work_pump(struct dg_ledger *l);
 void dg_work_known(struct dg_ledger *l, const struct dg_row_handle *row);
 void dg_work_desired(struct dg_ledger *l);
+void dg_work_unchanged(struct dg_ledger *l, const struct dg_msg_unchanged *m);
 void dg_work_clear(struct dg_ledger *l);
 
 /* out.c */

@@ -91,6 +91,17 @@ dg_work_desired(struct dg_ledger *l)
 			dg_peer_send(p, DG_MSG_DESIRED, 0, &m);
 }
 
+/* A fresh look at the same workspace: what waits for one may go on. */
+void
+dg_work_unchanged(struct dg_ledger *l, const struct dg_msg_unchanged *m)
+{
+	struct dg_peer *p;
+
+	TAILQ_FOREACH (p, &l->peers, entry)
+		if (p->role == DG_ROLE_LAUNCHER)
+			dg_peer_send(p, DG_MSG_UNCHANGED, 0, m);
+}
+
 /* Dispatch. */
 
 void

@@ -26,7 +26,7 @@ struct dg_child {
 	char text[256];     /* what it said last */
 	dg_usec success;    /* when it last did something useful; 0: not yet */
 	bool drained;
-	unsigned state_sent; /* what status was told */
+	dg_usec told; /* when status was told last */
 };
 
 struct dg_child *dg_child_new(

@@ -15,6 +15,7 @@
 #include "master/rows.h"
 
 #define TICK_EVERY (500 * DG_MSEC)
+#define TELL_EVERY (10 * DG_SEC) /* a row that has no news */
 
 static const struct {
 	const char *program;
@@ -229,7 +230,8 @@ on_message(
 		break;
 	case DG_MSG_PULSE: {
 		const struct dg_msg_pulse *p = payload;
-		bool news = !dg_str_is(p->text, c->text);
+		bool news =
+			!dg_str_is(p->text, c->text) || dg_now() - c->told >= TELL_EVERY;
 
 		c->success =
 			p->success_age == DG_USEC_NEVER ? 0 : dg_now() - p->success_age;

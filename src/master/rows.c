@@ -69,7 +69,7 @@ row(const struct dg_child *c, struct dg_buf *b)
 }
 
 static void
-tell(struct dg_child *status, const struct dg_child *c)
+tell(struct dg_child *status, struct dg_child *c)
 {
 	auto_buf body = DG_BUF_INIT;
 	char key[160];
@@ -80,6 +80,7 @@ tell(struct dg_child *status, const struct dg_child *c)
 	m.key = dg_str(key);
 	m.body = DG_BODY_STR(dg_buf_str(&body));
 	dg_child_send(status, DG_MSG_STATE, &m);
+	c->told = dg_now();
 }
 
 void
