@@ -185,18 +185,29 @@ fill_row(struct filler *fl, const struct dg_key *row)
 			dg_settings_set(fl->s, row->roles, key, row->value);
 		return;
 	}
-	if (node->kind == DG_YAML_SEQ && is_list_of_lists(fl, row)) {
-		add_socket_options(fl, row, node, key);
-	} else if (node->kind == DG_YAML_SEQ) {
-		add_items(fl, row, node, key);
-	} else if (row->type == DG_KEY_MAP || row->type == DG_KEY_OPEN) {
+	switch (row->type) {
+	case DG_KEY_LIST:
+	case DG_KEY_STR_OR_LIST:
+		if (node->kind == DG_YAML_SEQ && is_list_of_lists(fl, row)) {
+			add_socket_options(fl, row, node, key);
+			return;
+		}
+		if (node->kind == DG_YAML_SEQ) {
+			add_items(fl, row, node, key);
+			return;
+		}
+		break;
+	case DG_KEY_MAP:
+	case DG_KEY_OPEN:
 		if (node->kind == DG_YAML_MAP)
 			add_pairs(fl, row, node, key);
-	} else {
-		text = text_of(fl, row, node);
-		if (text || node->kind == DG_YAML_NULL)
-			dg_settings_set(fl->s, row->roles, key, text);
+		return;
+	default:
+		break;
 	}
+	text = text_of(fl, row, node);
+	if (text || node->kind == DG_YAML_NULL)
+		dg_settings_set(fl->s, row->roles, key, text);
 }
 
 void
