@@ -268,7 +268,7 @@ load_dagster(struct loading *l)
 		token_from_environment(l);
 	}
 	dg_validate(&schema, root, file, &l->report);
-	dg_rules(root, file, &l->report);
+	dg_rules(root, file, l->src->env, &l->report);
 	dg_fill(&fill, s, &l->report);
 	dg_env_fill(l->src->env, s, &l->report);
 	dg_derive(l->src, root, file, s, &l->report);

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "config/keys.h"
 #include "config/settings.h"
 
 struct dg_config_source {
@@ -47,6 +48,11 @@ int dg_config_load(const struct dg_config_source *src, struct dg_config **ret,
 	struct dg_buf *errors);
 void dg_config_free(struct dg_config *c);
 void dg_config_freep(struct dg_config **c);
+
+/* What a reload from OLD to NEW takes: the strongest of what the tables say of the keys
+ * that differ; their names are appended to NAMES, with spaces between. */
+enum dg_key_change dg_config_diff(const struct dg_settings *old,
+	const struct dg_settings *new, struct dg_buf *names);
 
 /* Ephemeral mode (protocol: `agent run` with flags instead of a DAGSTER_HOME). Any may be
  * NULL; CONFIG and LAUNCHER_CONFIG are JSON. The text is the caller's; -DG_CONFIG says

@@ -2,7 +2,7 @@
 noinst_LIBRARIES += %D%/libsettings.a %D%/libconfig.a
 %C%_libsettings_a_SOURCES = %D%/settings.c %D%/settings.h
 %C%_libconfig_a_SOURCES = \
-	%D%/config.c %D%/config.h %D%/derive.c %D%/derive.h %D%/env.c %D%/env.h \
+	%D%/config.c %D%/config.h %D%/derive.c %D%/derive.h %D%/diff.c %D%/env.c %D%/env.h \
 	%D%/ephemeral.c %D%/fill.c %D%/fill.h %D%/keys.c %D%/keys.h %D%/keys_agent.c \
 	%D%/keys_daglet.c %D%/keys_instance.c %D%/keys_launcher.c %D%/keys_process.c \
 	%D%/report.c %D%/report.h %D%/rules.c %D%/rules.h %D%/sample.c %D%/sockopt.c \

@@ -2,13 +2,17 @@
  * instance in release 1.13.27. */
 #include "config/rules.h"
 
+#include <inttypes.h>
+
 #include "base/mem.h"
+#include "config/env.h"
 #include "config/validate.h"
 
 struct rules {
 	const struct dg_yaml_node *root;
 	const struct dg_report_file *file;
 	struct dg_report *report;
+	int64_t limit_max; /* of concurrency */
 };
 
 /* Python's truth. */
@@ -102,9 +106,9 @@ limit_rule(struct rules *r, const char *path)
 {
 	const struct dg_yaml_node *n = at(r, path);
 
-	if (n && n->kind == DG_YAML_INT && (n->i < 0 || n->i > 1000))
-		dg_report_error(
-			r->report, r->file, n->at, "%s must be between 0 and 1000", path);
+	if (n && n->kind == DG_YAML_INT && (n->i < 0 || n->i > r->limit_max))
+		dg_report_error(r->report, r->file, n->at,
+			"%s must be between 0 and %" PRId64, path, r->limit_max);
 }
 
 static void
@@ -142,9 +146,13 @@ concurrency_rules(struct rules *r)
 
 void
 dg_rules(const struct dg_yaml_node *root, const struct dg_report_file *file,
-	struct dg_report *report)
+	const char *const *env, struct dg_report *report)
 {
-	struct rules r = {root, file, report};
+	const char *limit = dg_env_get(env, "DAGSTER_MAX_GLOBAL_OP_CONCURRENCY_LIMIT");
+	struct rules r = {root, file, report, 1000};
+
+	if (limit)
+		dg_env_int(limit, &r.limit_max);
 
 	agent_rules(&r);
 	header_rules(&r, "dagster_cloud_api.headers", false);

@@ -4,8 +4,8 @@
 
 #include "config/report.h"
 
-/* What dg_validate() reports is not reported again. */
+/* What dg_validate() reports is not reported again. ENV may raise one limit. */
 void dg_rules(const struct dg_yaml_node *root, const struct dg_report_file *file,
-	struct dg_report *report);
+	const char *const *env, struct dg_report *report);
 
 #endif

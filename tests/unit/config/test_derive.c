@@ -282,3 +282,45 @@ Test(derive, the_sample_is_a_daglet_yaml_and_names_every_key)
 		"\ndagster_cloud_api.retries\tinteger or {env: NAME}\t6\treload\t"));
 	cr_assert(strstr(env.p, "\nDAGSTER_GRPC_TIMEOUT_SECONDS\t60\t"));
 }
+
+Test(derive, a_reload_takes_what_the_changed_keys_say)
+{
+	static const char base[] = TEST_CLASS TEST_LAUNCHER TEST_API;
+	static const struct {
+		const char *text;
+		enum dg_key_change change;
+		const char *names;
+	} rows[] = {
+		{TEST_CLASS TEST_LAUNCHER TEST_API, DG_CHANGE_NONE, ""},
+		{"# a remark\n" TEST_CLASS TEST_LAUNCHER TEST_API, DG_CHANGE_NONE, ""},
+		{TEST_CLASS TEST_LAUNCHER TEST_API "nux: {enabled: true}\n",
+			DG_CHANGE_RELOAD, "raw.dagster_yaml"},
+		{TEST_CLASS TEST_LAUNCHER TEST_API
+			"allowed_branch_deployment_locations: [a]\n",
+			DG_CHANGE_RELOAD,
+			"raw.dagster_yaml allowed_branch_deployment_locations"},
+		{TEST_CLASS TEST_LAUNCHER TEST_API "isolated_agents: {enabled: true}\n",
+			DG_CHANGE_ROLE, "isolated_agents.enabled raw.dagster_yaml"},
+		{TEST_CLASS TEST_LAUNCHER TEST_API
+			"agent_queues: {additional_queues: [q]}\n",
+			DG_CHANGE_AGENT, "queues raw.dagster_yaml"},
+		{TEST_CLASS TEST_LAUNCHER "dagster_cloud_api: {agent_token: "
+					  "'agent:acme:x', deployment: prod, "
+					  "socket_options: [[1, 2, 3]]}\n",
+			DG_CHANGE_RELOAD,
+			"raw.dagster_yaml dagster_cloud_api.socket_options "
+			"dagster_cloud_api.socket_options.0"},
+	};
+	DG_CLEANUP(dg_config_freep) struct dg_config *old = load_text(base, NULL);
+
+	for (size_t i = 0; i < DG_N(rows); i++) {
+		DG_CLEANUP(dg_config_freep)
+		struct dg_config *new = load_text(rows[i].text, NULL);
+		auto_buf names = DG_BUF_INIT;
+
+		dg_buf_adds(&names, "");
+		cr_assert_eq(dg_config_diff(old->settings, new->settings, &names),
+			rows[i].change, "row %zu", i);
+		cr_assert_str_eq(names.p, rows[i].names, "row %zu: %s", i, names.p);
+	}
+}
