@@ -123,7 +123,9 @@ add_socket_option(struct filler *fl, const struct dg_key *row,
 	const struct dg_yaml_node *option, const char *key)
 {
 	dg_settings_list(fl->s, row->roles, key);
-	if (option->kind != DG_YAML_SEQ || option->n != 3) {
+	if (option->kind != DG_YAML_SEQ) /* reported */
+		return;
+	if (option->n != 3) {
 		dg_report_error(fl->report, fl->f->file, option->at,
 			"a socket option must be a list of three: level, option, value");
 		return;
@@ -138,8 +140,8 @@ add_socket_option(struct filler *fl, const struct dg_key *row,
 			if (!dg_sockopt_number(text, &number))
 				dg_report_error(fl->report, fl->f->file, part->at,
 					"'%s' is not known as a socket option", text);
-		} else if (part->kind != DG_YAML_INT || part->big ||
-			   part->i > INT32_MAX || part->i < INT32_MIN) {
+		} else if ((part->kind != DG_YAML_INT && part->kind != DG_YAML_BOOL) ||
+			   part->big || part->i > INT32_MAX || part->i < INT32_MIN) {
 			dg_report_error(fl->report, fl->f->file, part->at,
 				"this part of a socket option must be an integer%s",
 				i < 2 ? " or a name" : "");

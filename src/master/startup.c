@@ -86,9 +86,8 @@ load(const struct dg_cli *cli, struct dg_config **ret, struct dg_buf *errors,
 	}
 	src.env = (const char *const *)environ; /* with the new DAGSTER_HOME */
 	r = dg_config_load(&src, ret, errors);
-	if (cli->ephemeral)
-		dg_settings_set(
-			(*ret) ? (*ret)->settings : NULL, 0, "ephemeral_home", home);
+	if (cli->ephemeral && r == 0)
+		dg_settings_set((*ret)->settings, 0, "ephemeral_home", home);
 	return r;
 }
 

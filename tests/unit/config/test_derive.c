@@ -44,7 +44,7 @@ Test(derive, a_full_file_becomes_settings)
 		"  headers: {X-A: b}\n"
 		"  cookies: {n: 5}\n"
 		"  proxies: {https: 'http://p:1'}\n"
-		"  socket_options: [[SOL_SOCKET, SO_KEEPALIVE, 1], [6, 4, 60]]\n"
+		"  socket_options: [[SOL_SOCKET, SO_KEEPALIVE, yes], [6, 4, 60]]\n"
 		"agent_queues: {additional_queues: [gpu, big]}\n"
 		"allowed_full_deployment_locations: {prod: [etl, ml], dev: []}\n"
 		"allowed_branch_deployment_locations: []\n";
