@@ -1,4 +1,4 @@
-/* A launcher in miniature, for tests/integration/test_process_backend.py: commands come
+/* A launcher in miniature, for the tests of the process backend: commands come
  * on stdin, one a line with tabs between words, events go out as lines of JSON.
  *
  *   process-backend STATE_DIR RUNTIME_DIR
