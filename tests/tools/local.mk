@@ -19,3 +19,6 @@ noinst_PROGRAMS += %D%/process-backend
 %C%_process_backend_SOURCES = %D%/process-backend.c
 %C%_process_backend_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 %C%_process_backend_LDADD = $(LIB_BACKEND_PROCESS) $(BACKEND_PROCESS_LIBS)
+noinst_PROGRAMS += %D%/json-check
+%C%_json_check_SOURCES = %D%/json-check.c
+%C%_json_check_LDADD = $(LIB_JSON)
