@@ -487,10 +487,17 @@ def test_open_source_dagster_shows_it(served, tmp_path):
     assert len(steps) == 2 and worker not in steps
 
 
-def test_nothing_was_unimplemented(served):
-    """Last of all: every kind was asked, and devplane had an answer to everything."""
+def test_every_kind_was_asked(served, request):
+    here = {item.originalname for item in request.session.items
+            if item.module is request.module}
+    if here != {name for name in dir(request.module) if name.startswith("test_")}:
+        pytest.skip("only parts of the scenario were chosen")
     asked = {r["api"] for r in served.plane.requests()["requests"] if r["accepted"]}
     assert asked >= KINDS
+
+
+def test_nothing_was_unimplemented(served):
+    """Last of all: devplane had an answer to everything and nothing broke the protocol."""
     assert served.plane.unimplemented() == []
     problems = [p for p in served.plane.problems()["problems"] if "there is no run" not in
                 p["text"]]
