@@ -327,12 +327,13 @@ on_dialed(void *arg, int fd, const struct dg_err *e)
 	struct dg_call *call, *next;
 	int rc;
 
+	if (e)
+		c->why = *e; /* it goes with the dial */
 	dg_dial_free(c->dial);
 	c->dial = NULL;
-	if (fd < 0) {
-		c->why = *e;
+	if (fd < 0)
 		c->dead = true;
-	} else {
+	else {
 		c->fd = fd;
 		rc = sd_event_add_io(c->ch->event, &c->io, fd, EPOLLIN, on_io, c);
 		if (rc < 0)

@@ -15,7 +15,8 @@
 
 struct dg_dial;
 
-/* FD is connected and the callee's, or -1 and E says why. Called once, from the loop. */
+/* FD is connected and the callee's, or -1 and E says why (it ends with the dial). Called
+ * once, from the loop. */
 typedef void dg_dial_fn(void *arg, int fd, const struct dg_err *e);
 
 /* Is this an address? 0 or -DG_CONFIG. */
