@@ -2,6 +2,7 @@
 #include "base/proc.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -75,6 +76,16 @@ dg_proc_start_time(pid_t pid)
 	struct dg_proc p;
 
 	return dg_proc_read(pid, &p) && !p.dead ? p.start : 0;
+}
+
+bool
+dg_proc_gone(pid_t pid, unsigned long long start)
+{
+	struct dg_proc p;
+
+	if (dg_proc_read(pid, &p))
+		return p.dead || p.start != start;
+	return pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH);
 }
 
 void

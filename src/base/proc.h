@@ -22,6 +22,9 @@ bool dg_proc_read(pid_t pid, struct dg_proc *ret);
  * process, or a zombie. */
 unsigned long long dg_proc_start_time(pid_t pid);
 
+/* Is it certain that this process is no more? Not being able to look is no certainty. */
+bool dg_proc_gone(pid_t pid, unsigned long long start);
+
 /* Call FN for every process there is, until it returns false. Allocates nothing that
  * stays. */
 void dg_proc_each(bool (*fn)(void *arg, const struct dg_proc *p), void *arg);

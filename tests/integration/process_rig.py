@@ -124,7 +124,7 @@ class Driver:
                 e = self.lines.get(timeout=0.02)
             except queue.Empty:
                 continue
-            assert e is not None, "the launcher died"
+            assert e is not None, f"the launcher died: {self.process.wait()}"
             self.seen.append(e)
         assert not limit == LIMIT, f"no end of {rid}; there was {self.seen}"
         return None

@@ -1,12 +1,17 @@
 /* backend/process/runs.c: runs, each below a daglet-run of its own (run.c).
  *
  * daglet-run tells on its pipe, a line each:
- *   pid PID START   the worker stands at the gate     started 0   it executes
- *   exec ERRNO      it could not                      exists 0    somebody else started
- * it closed 0        the gate was closed               mark ERRNO, fork ERRNO  no marker,
- * no process: it never started What counts in the end are the files: no marker = never
- * started, start it; marker and a living process = that one; marker and none = it ended,
- * as `.exit` says or unknown.
+ *
+ *   pid PID START   the worker stands at the gate
+ *   started 0       it executes
+ *   exec ERRNO      it could not
+ *   exists 0        somebody else started it
+ *   closed 0        the gate was closed
+ *   mark ERRNO      no marker could be made: it never started
+ *   fork ERRNO      no process either
+ *
+ * What counts in the end are the files: no marker = never started, start it; marker and a
+ * living process = that one; marker and none = it ended, as `.exit` says or unknown.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,12 +97,21 @@ finish_end(struct dg_unit *u, const struct dg_run_end *end)
 	}
 }
 
+/* Ask before looking at the files: a worker may make its marker and end in between. */
 static bool
-readable(int fd)
+worker_gone(const struct dg_unit *u)
 {
-	struct pollfd p = {fd, POLLIN, 0};
+	struct pollfd p = {u->pidfd, POLLIN, 0};
 
-	return fd < 0 || poll(&p, 1, 0) != 0;
+	if (u->pidfd >= 0)
+		return poll(&p, 1, 0) > 0;
+	return dg_proc_gone(u->handle.pid, u->handle.start);
+}
+
+static bool
+of_this_boot(const struct dg_unit *u)
+{
+	return strcmp(u->handle.boot, u->b->boot) == 0 && u->handle.pidns == u->b->pidns;
 }
 
 static int on_unknown(sd_event_source *s, uint64_t usec, void *arg);
@@ -115,6 +130,7 @@ close_gate(struct dg_unit *u)
 static void
 settle(struct dg_unit *u)
 {
+	bool gone = !of_this_boot(u) || worker_gone(u);
 	struct dg_run_end end;
 	struct dg_handle h;
 	int num;
@@ -124,7 +140,7 @@ settle(struct dg_unit *u)
 		return;
 	}
 	if (!dg_marker_look(u->b, u->name, &h, &num)) {
-		if (readable(u->pidfd)) { /* nobody is left who could make one */
+		if (gone) { /* nobody is left who could make one */
 			fail(u);
 			return;
 		}
@@ -135,7 +151,7 @@ settle(struct dg_unit *u)
 		return;
 	}
 	started(u);
-	if (!readable(u->pidfd))
+	if (!gone)
 		return; /* the worker lives on without its parent */
 	if (u->have_status)
 		finish(u, true, u->status);
@@ -245,6 +261,7 @@ on_look(sd_event_source *s, uint64_t usec, void *arg)
 static void
 look(struct dg_unit *u)
 {
+	bool gone = u->handle.pid && u->gone && worker_gone(u);
 	struct dg_handle h;
 	struct dg_run_end end;
 	int num, r = dg_marker_look(u->b, u->name, &h, &num);
@@ -260,7 +277,7 @@ look(struct dg_unit *u)
 			u->handle.pidns = h.pidns;
 			dg_unit_emit_handle(u);
 		}
-		if (strcmp(h.boot, u->b->boot) == 0 && h.pidns == u->b->pidns && watch(u))
+		if (of_this_boot(u) && watch(u))
 			started(u);
 		else
 			settle(u);
@@ -270,7 +287,7 @@ look(struct dg_unit *u)
 		finish_end(u, &end);
 		return;
 	}
-	if (r == 0 && u->handle.pid && readable(u->pidfd) && u->gone) {
+	if (r == 0 && gone) {
 		fail(u);
 		return;
 	}
@@ -370,8 +387,9 @@ spawn(struct dg_unit *u, const struct dg_run_spec *spec, const char *const *env,
 	int ends[2], r;
 	pid_t pid;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return dg_fail(e, DG_TRANSPORT, errno, "cannot make a pipe");
+	/* A socket, because send() can be told not to raise SIGPIPE. */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return dg_fail(e, DG_TRANSPORT, errno, "cannot make a gate");
 	gate_in = ends[0];
 	u->gate = ends[1];
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -497,8 +515,8 @@ dg_run_release(struct dg_backend *b, const char *run_id)
 	if (!u || u->phase != DG_RUN_HELD)
 		return;
 	u->phase = DG_RUN_RELEASED;
-	(void)!write(
-		u->gate, "g", 1); /* if nobody reads any more, that is seen elsewhere */
+	/* If nobody reads any more, that is seen elsewhere. */
+	(void)!send(u->gate, "g", 1, MSG_NOSIGNAL);
 	close_gate(u);
 }
 
@@ -524,7 +542,7 @@ dg_run_adopt(struct dg_backend *b, const char *run_id, struct dg_str handle)
 	struct dg_run_end end;
 	struct dg_handle h;
 	struct dg_unit *u;
-	bool same;
+	bool never; /* if there is no marker: nobody can make one any more */
 	int num;
 
 	if (dg_unit_find(b, true, run_id))
@@ -533,9 +551,8 @@ dg_run_adopt(struct dg_backend *b, const char *run_id, struct dg_str handle)
 		return false;
 	u = dg_unit_new(b, true, run_id);
 	u->handle = h;
-	same = strcmp(h.boot, b->boot) == 0 && h.pidns == b->pidns;
 	dg_unit_names(u, &names);
-	if (same && watch(u)) {
+	if (of_this_boot(u) && watch(u)) {
 		(void)dg_output_adopt(&b->outputs, h.output,
 			u->parentfd >= 0 ? h.parent : h.pid, &names, &u->output, NULL);
 		u->oom_before = h.cgroup ? dg_cgroup_oom_kills(h.cgroup) : -1;
@@ -545,16 +562,17 @@ dg_run_adopt(struct dg_backend *b, const char *run_id, struct dg_str handle)
 	}
 	if (h.output)
 		(void)dg_output_adopt(&b->outputs, h.output, 0, &names, &u->output, NULL);
+	never = of_this_boot(u) ? worker_gone(u) && dg_proc_gone(h.parent, h.parent_start)
+				: b->runs_last;
 	u->phase = DG_RUN_STARTED; /* the caller knows: no event for that */
 	if (dg_run_end_look(b, u->name, &end)) {
 		if (end.exec_errno)
 			u->phase = DG_RUN_RELEASED;
 		finish_end(u, &end);
-	} else if (!dg_marker_look(b, u->name, &h, &num) && (same || b->runs_last))
+	} else if (!dg_marker_look(b, u->name, &h, &num) && never)
 		fail(u);
 	else {
-		if (same)
-			dg_unit_kill_tree(u, false);
+		dg_unit_kill_tree(u, false);
 		forget(u);
 	}
 	return false;
@@ -565,6 +583,6 @@ dg_run_reaped(struct dg_unit *u, int status)
 {
 	u->have_status = true;
 	u->status = status;
-	if (u->gone && readable(u->pidfd))
+	if (u->gone && worker_gone(u))
 		settle(u);
 }

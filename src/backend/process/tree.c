@@ -45,8 +45,7 @@ dg_tree_mark(const struct dg_tree *t, const struct dg_proc *procs, bool *member,
 {
 	const struct dg_proc *root = t->root > 1 ? find(procs, n, t->root) : NULL;
 	const struct dg_proc *leader = t->session > 1 ? find(procs, n, t->session) : NULL;
-	/* A number that names another process by now names no session of ours either. */
-	bool session = t->session > 1 && (!leader || leader->start == t->session_start);
+	bool session = leader && leader->start == t->session_start;
 	bool more = true;
 
 	if (root && root->start == t->root_start)
@@ -97,8 +96,10 @@ dg_tree_kill(const struct dg_tree *t)
 	dg_proc_each(collect, &all);
 	procs = all.procs;
 	member = dg_xcalloc(all.n + 1, sizeof *member);
-	for (size_t i = 0; t->name && i < all.n; i++)
-		member[i] = !procs[i].dead && has_variable(procs[i].pid, t->name);
+	for (size_t i = 0; i < all.n; i++)
+		member[i] = !procs[i].dead &&
+			    (t->whole || procs[i].session == t->session) &&
+			    has_variable(procs[i].pid, t->name);
 	dg_tree_mark(t, procs, member, all.n);
 	for (size_t i = 0; i < all.n; i++)
 		if (member[i] && !procs[i].dead && procs[i].pid > 1 &&

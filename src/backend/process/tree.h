@@ -12,13 +12,17 @@
 #define DG_TREE_VARIABLE "DAGLET_TREE="
 
 struct dg_tree {
-	pid_t root; /* and what descends from it */
+	pid_t root; /* and what descends from it; 0: nothing */
 	unsigned long long root_start;
-	pid_t session; /* and this session: the id of the first process */
+	/* And this session. Its id is the pid of its first process; when that is gone the
+	 * number may be another's by now, and only those of its members count that have
+	 * the variable. */
+	pid_t session;
 	unsigned long long session_start;
 	pid_t spare; /* not this one: daglet-run, which writes down how it ended; 0: none
 		      */
-	const char *name;   /* value of DAGLET_TREE, or NULL: do not look */
+	const char *name;   /* value of DAGLET_TREE */
+	bool whole;         /* all that have it, in other sessions too */
 	const char *cgroup; /* or NULL */
 };
 

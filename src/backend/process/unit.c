@@ -127,12 +127,16 @@ dg_unit_kill_tree(struct dg_unit *u, bool whole)
 		.session = u->handle.pid,
 		.session_start = u->handle.start,
 		.spare = u->handle.parent,
+		.name = u->name,
+		.whole = whole,
 	};
 
+	/* Numbers of another boot are other processes here. */
+	if (strcmp(u->handle.boot, u->b->boot) != 0 || u->handle.pidns != u->b->pidns)
+		return;
 	if (whole) {
 		t.root = u->run ? u->handle.parent : u->handle.pid;
 		t.root_start = u->run ? u->handle.parent_start : u->handle.start;
-		t.name = u->name;
 		t.cgroup = u->handle.cgroup;
 	}
 	(void)dg_tree_kill(&t);

@@ -178,6 +178,16 @@ Test(proc, names_this_process)
 	cr_assert_not(dg_proc_read(0x7ffffffe, &p));
 }
 
+Test(proc, gone_is_certain)
+{
+	unsigned long long start = dg_proc_start_time(getpid());
+
+	cr_assert_not(dg_proc_gone(getpid(), start));
+	cr_assert(dg_proc_gone(getpid(), start + 1));
+	cr_assert(dg_proc_gone(0x7ffffffe, 1));
+	cr_assert(dg_proc_gone(0, 0));
+}
+
 Test(proc, a_zombie_has_no_start_time)
 {
 	pid_t pid = fork();
