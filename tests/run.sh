@@ -36,7 +36,7 @@ part_sanitizers() {
 part_format() { compile gcc CC=gcc >/dev/null && make check-format; }
 part_walls() { compile gcc CC=gcc && make check-walls; }
 part_distcheck() {
-	compile gcc CC=gcc && make -j"$JOBS" distcheck
+	compile gcc CC=gcc && make -j"$JOBS" distcheck DISTCHECK_CONFIGURE_FLAGS='CFLAGS=-O0'
 	local rc=$?
 	rm -f "$build"/gcc/daglet-*.tar.*
 	return $rc
@@ -56,15 +56,18 @@ say() {
 	printf '[%02d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"
 }
 
-# What its runners said last. Criterion's lines come with the program's name.
+# What its runners said last: summaries PART [BUILD]. With BUILD a line for each program that
+# "make check" ran there: Criterion's own last line, or the outcome of one that has none.
 summaries() {
-	local line log=$logs/$1.log
-	# The log of each Criterion binary, as "make check" left it.
+	local trs name line log=$logs/$1.log
 	if [ -n "${2:-}" ]; then
-		find "$build/$2/tests/unit" -name 'test_*.log' -newer "$logs/$1.begun" 2>/dev/null | sort |
-			while read -r file; do
-				line=$(grep -a 'Synthesis: Tested:' "$file" | tail -1 | sed 's/\x1b\[[0-9;]*m//g')
-				printf '%s: %s\n' "$(basename "$file" .log)" "${line:-no end}"
+		find "$build/$2/tests" -name '*.trs' -newer "$logs/$1.begun" 2>/dev/null | sort |
+			while read -r trs; do
+				name=$(basename "$trs" .trs)
+				line=$(grep -a 'Synthesis: Tested:' "${trs%.trs}.log" | tail -1 |
+					sed 's/\x1b\[[0-9;]*m//g; s/ *$//')
+				[ -n "$line" ] || line=$(sed -n 's/^:global-test-result: /outcome /p' "$trs")
+				printf '%s: %s\n' "$name" "${line:-no end}"
 			done
 	fi
 	grep -aE '^=+ .*(passed|failed|error|no tests ran|skipped).* in [0-9.]+s.* =+$' "$log" | tail -1
@@ -89,7 +92,8 @@ count() {
 			}
 			seen = 1
 		}
-		/: no end$/ { f++; seen = 1 }
+		/: outcome PASS$/ { p++; seen = 1 }
+		/: outcome (FAIL|ERROR|XPASS)$/ || /: no end$/ { f++; seen = 1 }
 		/^=+ / { p += before("passed"); f += before("failed") + before("error"); seen = 1 }
 		END {
 			if (!seen) { if (rc == 0) p = 1; else f = 1 }
