@@ -130,7 +130,7 @@ sign_of(struct dg_str s, struct dg_buf *buf, struct dg_str *rest)
 
 	for (size_t i = 0; i < s.n; i++)
 		if (s.p[i] != '_')
-			dg_buf_addc(buf, (char)tolower((unsigned char)s.p[i]));
+			dg_buf_addc(buf, s.p[i]);
 	*rest = trim(dg_buf_str(buf));
 	minus = rest->n && *rest->p == '-';
 	if (minus || (rest->n && *rest->p == '+'))
@@ -214,6 +214,8 @@ scalar_float(struct dg_yaml_node *node, struct dg_err *e)
 	double v = 0;
 	bool minus = sign_of(node->source, &text, &rest), good = true;
 
+	for (size_t i = 0; i < text.n; i++)
+		text.p[i] = (char)tolower((unsigned char)text.p[i]);
 	s = rest.n ? rest.p : "";
 	if (strcmp(s, ".inf") == 0)
 		v = INFINITY;

@@ -4,8 +4,9 @@
  * It stands on libyaml's events; the meaning of plain scalars (yes/no, 010, 1:30, 1e5 is
  * a string), tags, merge keys, duplicate keys and aliases is PyYAML's. What PyYAML takes
  * and this reader refuses, because no configuration can use it: a value that contains
- * itself, an escaped lone surrogate, a colon right before a closing bracket ("[a:]"),
- * directives other than %YAML and %TAG, and what exceeds the limits below.
+ * itself, an escaped lone surrogate, a colon right before a closing bracket ("[a:]"), a
+ * tab that begins a block scalar, directives other than %YAML and %TAG, and what exceeds
+ * the limits below.
  *
  * The writer gives the bytes that yaml.dump() gives for the same tree with its default
  * settings (block style, sorted keys, 80 columns, anchors for shared collections),

@@ -93,8 +93,8 @@ def same(ours, theirs):
 
 
 # What libyaml's scanner refuses and PyYAML's takes: a colon right before a closing bracket,
-# unknown directives, a lone question mark in brackets.
-ONLY_LIBYAML_REFUSES = ("found unexpected ':'", "found unknown directive name")
+# unknown directives, a tab that begins a block scalar (and a lone question mark in brackets).
+ONLY_LIBYAML_REFUSES = ("found unexpected ':'", "found unknown directive name", "found a tab character where")
 
 
 def check(tool, text):
@@ -231,7 +231,8 @@ class Maker:
     def flow(self, depth):
         r = self.r
         if depth <= 0 or r.random() < 0.3:
-            return self.scalar()
+            s = self.scalar()
+            return "x" if s in ("?", "!") else s
         n = r.randint(0, 3)
         if r.random() < 0.5:
             return "[" + ", ".join(self.flow(depth - 1) for _ in range(n)) + "]"
