@@ -500,6 +500,16 @@ dg_cloud_channel_open(const struct dg_cloud_channel *ch)
 }
 
 int
+dg_cloud_check(const struct dg_settings *settings, struct dg_err *e)
+{
+	struct dg_access a;
+	int r = dg_access_read(&a, settings, e);
+
+	dg_access_clear(&a);
+	return r;
+}
+
+int
 dg_cloud_new(struct dg_cloud **ret, sd_event *event, const struct dg_settings *settings,
 	struct dg_err *e)
 {

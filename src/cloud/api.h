@@ -72,6 +72,8 @@ int dg_cloud_new(struct dg_cloud **ret, sd_event *event,
 	const struct dg_settings *settings, struct dg_err *e);
 void dg_cloud_free(struct dg_cloud *c); /* its channels and calls with it */
 void dg_cloud_freep(struct dg_cloud **c);
+/* Would these settings do? For a reload, which makes a new client from them. */
+int dg_cloud_check(const struct dg_settings *settings, struct dg_err *e);
 /* Real time of the control plane minus ours, microseconds, from its Date headers; 0 while
  * it is within two seconds (what a header of whole seconds cannot tell apart). */
 int64_t dg_cloud_skew(const struct dg_cloud *c);

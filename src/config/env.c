@@ -58,8 +58,8 @@ static const struct dg_env_row rows[] = {
 	{"DAGSTER_CLOUD_RUN_WORKER_STATUS_MESSAGE_SIZE_LIMIT", DG_ENV_INT, "1000", LAUNCHER | REPORTER, "characters of a run worker's message"},
 	{"DAGSTER_CLOUD_MAXIMUM_EVENT_ERROR_SIZE",   DG_ENV_INT,      "500000", LAUNCHER | REPORTER, "characters of an event's error"},
 	{"DAGSTER_CLOUD_MAXIMUM_EVENT_MESSAGE_CHARACTERS", DG_ENV_INT, "50000", LAUNCHER | REPORTER, "characters of an event's message"},
-	{"DAGSTER_CLOUD_STORE_EVENT_OVER_HTTP",      DG_ENV_NONEMPTY, "false",  REPORTER,            "store events by REST and not by GraphQL"},
-	{"DISABLE_DAGSTER_CLOUD_STORE_EVENT_SEND_METRICS", DG_ENV_SET, "false", REPORTER,            "send no metric header with events"},
+	{"DAGSTER_CLOUD_STORE_EVENT_OVER_HTTP",      DG_ENV_NONE,     NULL,     0,                   "the agent's few events always go by GraphQL"},
+	{"DISABLE_DAGSTER_CLOUD_STORE_EVENT_SEND_METRICS", DG_ENV_NONE, NULL,   0,                   "daglet sends no metric header with events"},
 	{"DAGSTER_CLOUD_DOCKER_CLIENT_TIMEOUT",      DG_ENV_INT,      "60",     LAUNCHER,            "seconds for a call of the Docker engine"},
 	{"DAGSTER_CLOUD_REGISTER_TASK_DEFINITION_RETRIES", DG_ENV_INT, "5",     LAUNCHER,            "repetitions of an ECS task definition"},
 	{"DAGSTER_GRPC_TIMEOUT_SECONDS",             DG_ENV_INT,      "60",     ALL,                 "seconds for a call of a code server"},
@@ -82,6 +82,8 @@ static const struct dg_env_row rows[] = {
 	{"DAGSTER_MEMORY_USAGE_PATH_V1",             DG_ENV_STR,      NULL,     REPORTER,            "cgroup file"},
 	{"DAGSTER_MEMORY_USAGE_PATH_V2",             DG_ENV_STR,      NULL,     REPORTER,            "cgroup file"},
 	{"DAGSTER_MEMORY_LIMIT_PATH_V1",             DG_ENV_STR,      NULL,     REPORTER,            "cgroup file"},
+	{"DAGSTER_MEMORY_STAT_PATH_V1",              DG_ENV_STR,      NULL,     REPORTER,            "cgroup file"},
+	{"DAGSTER_MEMORY_STAT_PATH_V2",              DG_ENV_STR,      NULL,     REPORTER,            "cgroup file"},
 	{"DAGSTER_MEMORY_LIMIT_PATH_V2",             DG_ENV_STR,      NULL,     REPORTER,            "cgroup file"},
 	{"HTTP_PROXY",                               DG_ENV_STR,      NULL,     NET | LAUNCHER,      "proxy for http"},
 	{"http_proxy",                               DG_ENV_STR,      NULL,     NET | LAUNCHER,      "proxy for http"},
@@ -184,8 +186,6 @@ value_of(const struct dg_env_row *r, const char *text)
 		return dg_env_int(text, &i) && i > 0 ? dg_xasprintf("%" PRId64, i) : NULL;
 	case DG_ENV_FLOAT:
 		return dg_env_float(text, &d) ? dg_xasprintf("%.17g", d) : NULL;
-	case DG_ENV_SET:
-		return dg_xstrdup("true");
 	case DG_ENV_NONEMPTY:
 		return dg_xstrdup(*text ? "true" : "false");
 	case DG_ENV_TRUE:

@@ -18,7 +18,6 @@ enum dg_env_type {
 	DG_ENV_FLOAT,
 	DG_ENV_POSITIVE, /* invalid: a warning and the default, as the Python agent does
 			  */
-	DG_ENV_SET,      /* true when set at all */
 	DG_ENV_NONEMPTY, /* true when set and not empty */
 	DG_ENV_TRUE,     /* true when it is exactly "true" */
 	DG_ENV_NONE,     /* without meaning here */

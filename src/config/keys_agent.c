@@ -48,13 +48,13 @@ static const struct dg_key rows[] = {
 
 	{"agent_queues",              DG_KEY_SHAPE,       0,                NULL,    NULL,  0,               DG_CHANGE_AGENT,  "which agent queues to serve"},
 	{"agent_queues.include_default_queue", DG_KEY_BOOL, 0,              "true",  NULL,  0,               DG_CHANGE_AGENT,  "serve what names no queue"},
-	{"agent_queues.additional_queues", DG_KEY_LIST,   0,                NULL,    NULL,  0,               DG_CHANGE_AGENT,  "named queues"},
+	{"agent_queues.additional_queues", DG_KEY_LIST,   0,                NULL,    NULL,  NET,             DG_CHANGE_AGENT,  "named queues"},
 	{"agent_queues.additional_queues[]", DG_KEY_STR,  0,                NULL,    NULL,  0,               DG_CHANGE_NONE,   NULL},
 
-	{"allowed_full_deployment_locations", DG_KEY_MAP, 0,                NULL,    NULL,  LAUNCHER,        DG_CHANGE_RELOAD, "per full deployment the locations that may be served; others: all"},
+	{"allowed_full_deployment_locations", DG_KEY_MAP, 0,                NULL,    NULL,  NET | LAUNCHER,  DG_CHANGE_RELOAD, "per full deployment the locations that may be served; others: all"},
 	{"allowed_full_deployment_locations.*", DG_KEY_LIST, 0,             NULL,    NULL,  0,               DG_CHANGE_NONE,   NULL},
 	{"allowed_full_deployment_locations.*[]", DG_KEY_STR, 0,            NULL,    NULL,  0,               DG_CHANGE_NONE,   NULL},
-	{"allowed_branch_deployment_locations", DG_KEY_LIST, 0,             NULL,    NULL,  LAUNCHER,        DG_CHANGE_RELOAD, "locations that may be served in branch deployments"},
+	{"allowed_branch_deployment_locations", DG_KEY_LIST, 0,             NULL,    NULL,  NET | LAUNCHER,  DG_CHANGE_RELOAD, "locations that may be served in branch deployments"},
 	{"allowed_branch_deployment_locations[]", DG_KEY_STR, 0,            NULL,    NULL,  0,               DG_CHANGE_NONE,   NULL},
 };
 /* clang-format on */

@@ -232,7 +232,13 @@ sweep(struct dg_http *h, dg_usec now)
 	h->sweep_at = DG_USEC_NEVER;
 	LIST_FOREACH (s, &h->sites, link)
 		dg_http_site_sweep(s, now);
+	if (h->sweep_at != DG_USEC_NEVER)
+		return; /* busy still */
 	malloc_trim(0);
+	if (h->trims) {
+		h->trims--;
+		h->sweep_at = now + DG_HTTP_TRIM_EVERY;
+	}
 }
 
 static int

@@ -12,6 +12,10 @@
 #define DG_HTTP_KEEP_SECS 45
 /* Easy handles that nobody used for this long are freed. */
 #define DG_HTTP_SWEEP (10 * DG_SEC)
+/* After a busy time memory is given back to the system, and again when the kept
+ * connections are closed, too. */
+#define DG_HTTP_TRIMS 2
+#define DG_HTTP_TRIM_EVERY (DG_HTTP_KEEP_SECS * 2 * DG_SEC)
 /* libcurl's buffers per transfer; 16 KB is its least for sending. */
 #define DG_HTTP_BUFFER 16384L
 
@@ -35,6 +39,7 @@ struct dg_http {
 	sd_event_source *kick;  /* something is due at once */
 	dg_usec curl_at, idle_at, sweep_at, armed;
 	bool curl_due;
+	unsigned trims;   /* still to come */
 	unsigned in_curl; /* no call may be started or ended inside libcurl */
 	struct dg_http_sock **socks;
 	size_t socks_n;

@@ -263,7 +263,10 @@ dg_http_slot_give_back(struct dg_http_site *s, struct dg_http_slot *slot, bool k
 		return;
 	}
 	TAILQ_INSERT_HEAD(&s->idle, slot, link);
-	if (++s->idle_n > 1 && s->h->sweep_at == DG_USEC_NEVER) {
+	if (++s->idle_n <= 1)
+		return;
+	s->h->trims = DG_HTTP_TRIMS;
+	if (s->last_used + DG_HTTP_SWEEP < s->h->sweep_at) {
 		s->h->sweep_at = s->last_used + DG_HTTP_SWEEP;
 		dg_http_arm(s->h);
 	}

@@ -61,20 +61,55 @@ dg_poller_queues(const struct dg_settings *s, struct dg_buf *out)
 }
 
 static int
+connect_to_cloud(struct dg_poller *p, struct dg_err *e)
+{
+	struct dg_worker *w = p->worker;
+	int r = dg_cloud_new(&p->cloud, w->event, w->settings, e);
+
+	return r < 0 ? r
+		     : dg_cloud_channel_new(&p->channel, p->cloud,
+			       p->kind == &dg_poller_workspace ? 1 : DG_POPS_MAX, e);
+}
+
+void
+dg_poller_renew(struct dg_poller *p)
+{
+	struct dg_err e = {0};
+
+	dg_cloud_freep(&p->cloud);
+	if (connect_to_cloud(p, &e) == 0)
+		return;
+	dg_log_err(LOG_ERR, &e, NULL);
+	dg_worker_exit(p->worker, e.cls == DG_CONFIG ? DG_EXIT_CONFIG : 1);
+}
+
+static int
 setup(struct dg_worker *w, struct dg_err *e)
 {
 	struct dg_poller *p = dg_new(struct dg_poller);
-	bool workspace = strcmp(w->inst, "workspace") == 0;
 	int r;
 
 	p->worker = w;
-	p->kind = workspace ? &dg_poller_workspace : &dg_poller_queue;
+	p->kind = strcmp(w->inst, "workspace") == 0 ? &dg_poller_workspace
+						    : &dg_poller_queue;
 	w->data = p;
-	if ((r = dg_cloud_new(&p->cloud, w->event, w->settings, e)) < 0 ||
-		(r = dg_cloud_channel_new(
-			 &p->channel, p->cloud, workspace ? 1 : DG_POPS_MAX, e)) < 0)
-		return r;
-	return p->kind->setup(p, e);
+	r = connect_to_cloud(p, e);
+	return r < 0 ? r : p->kind->setup(p, e);
+}
+
+static int
+check(struct dg_worker *w, const struct dg_settings *next, struct dg_err *e)
+{
+	(void)w;
+	return dg_cloud_check(next, e);
+}
+
+static void
+apply(struct dg_worker *w)
+{
+	struct dg_poller *p = w->data;
+
+	p->kind->apply(p);
 }
 
 static void
@@ -117,6 +152,8 @@ int
 main(int argc, char **argv)
 {
 	static const struct dg_worker_ops ops = {.setup = setup,
+		.check = check,
+		.apply = apply,
 		.linked = linked,
 		.message = message,
 		.quiesce = quiesce,

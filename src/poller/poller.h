@@ -20,6 +20,9 @@ struct dg_poller_kind {
 	void (*linked)(struct dg_poller *p);
 	void (*message)(
 		struct dg_poller *p, enum dg_msg_type type, uint64_t id, void *payload);
+	/* The settings are new ones: make a new client (dg_poller_renew) when nothing is
+	 * under way. */
+	void (*apply)(struct dg_poller *p);
 	void (*quiesce)(struct dg_poller *p);
 	void (*teardown)(struct dg_poller *p);
 };
@@ -35,6 +38,9 @@ struct dg_poller {
 	void *data;   /* the kind's own */
 };
 
+/* Replace the client by one of the settings of now; calls under way are broken off. Not
+ * from a call's callback. */
+void dg_poller_renew(struct dg_poller *p);
 /* A call failed, or works again: logged at the change, and told to the ledger for the
  * heartbeat's errors when TELL is set. WHAT names the call. */
 void dg_poller_failed(struct dg_poller *p, const char *what,

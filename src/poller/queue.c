@@ -56,6 +56,7 @@ struct queue {
 	uint64_t sent_bytes;
 	uint64_t credit, credit_bytes; /* counted from the link's beginning */
 	uint64_t total;                /* popped since the start */
+	bool renew; /* the settings changed: a new client when no pop is under way */
 };
 
 static void pump(struct queue *q);
@@ -291,6 +292,13 @@ pump(struct queue *q)
 	struct slot *s;
 	dg_usec next;
 
+	if (q->renew &&
+		!q->pace.in_flight) { /* at the next turn: this may be a callback */
+		sd_event_source_set_time(q->timer, 0);
+		sd_event_source_set_enabled(q->timer, SD_EVENT_ONESHOT);
+	}
+	if (q->renew)
+		return;
 	while (q->scoped && (q->scope.n || q->branch) && !q->p->worker->quiescing &&
 		has_credit(q) && dg_pace_may(&q->pace, dg_now()) && (s = free_slot(q)) &&
 		slot_open(s) == 0)
@@ -305,10 +313,28 @@ pump(struct queue *q)
 static int
 on_timer(sd_event_source *src, uint64_t usec, void *arg)
 {
+	struct queue *q = arg;
+
 	(void)src;
 	(void)usec;
-	pump(arg);
+	if (q->renew && !q->pace.in_flight) {
+		q->renew = false;
+		dg_poller_renew(q->p);
+		q->branch = dg_settings_bool(
+			q->p->worker->settings, "dagster_cloud_api.branch_deployments");
+	}
+	pump(q);
 	return 0;
+}
+
+/* A pop under way is not broken off: the new client waits for it. */
+static void
+queue_apply(struct dg_poller *p)
+{
+	struct queue *q = p->data;
+
+	q->renew = true;
+	pump(q);
 }
 
 static int
@@ -431,5 +457,6 @@ queue_teardown(struct dg_poller *p)
 const struct dg_poller_kind dg_poller_queue = {.setup = queue_setup,
 	.linked = queue_linked,
 	.message = queue_message,
+	.apply = queue_apply,
 	.quiesce = queue_quiesce,
 	.teardown = queue_teardown};

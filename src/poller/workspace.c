@@ -268,15 +268,13 @@ on_timer(sd_event_source *src, uint64_t usec, void *arg)
 	return 0;
 }
 
-static int
-workspace_setup(struct dg_poller *p, struct dg_err *e)
+static void
+read_settings(struct workspace *ws)
 {
-	struct workspace *ws = dg_new(struct workspace);
-	const struct dg_settings *s = p->worker->settings;
-	int r;
+	const struct dg_settings *s = ws->p->worker->settings;
 
-	p->data = ws;
-	ws->p = p;
+	dg_names_clear(&ws->deployments);
+	dg_buf_reset(&ws->queues);
 	for (size_t i = 0; i < dg_settings_count(s, "deployments"); i++)
 		dg_names_add(
 			&ws->deployments, dg_str(dg_settings_item(s, "deployments", i)));
@@ -287,6 +285,28 @@ workspace_setup(struct dg_poller *p, struct dg_err *e)
 	ws->stage = ws->deployments.n              ? CHECK_NAMES
 		    : ws->branch || ws->serverless ? WATCH
 						   : ASK_NAME;
+}
+
+static void
+workspace_apply(struct dg_poller *p)
+{
+	struct workspace *ws = p->data;
+
+	dg_poller_renew(p);
+	read_settings(ws);
+	ws->asking = false;
+	next_in(ws, 0);
+}
+
+static int
+workspace_setup(struct dg_poller *p, struct dg_err *e)
+{
+	struct workspace *ws = dg_new(struct workspace);
+	int r;
+
+	p->data = ws;
+	ws->p = p;
+	read_settings(ws);
 	r = sd_event_add_time(p->worker->event, &ws->timer, CLOCK_MONOTONIC, 0,
 		20 * DG_MSEC, on_timer, ws);
 	if (r < 0)
@@ -348,5 +368,6 @@ workspace_teardown(struct dg_poller *p)
 const struct dg_poller_kind dg_poller_workspace = {.setup = workspace_setup,
 	.linked = workspace_linked,
 	.message = workspace_message,
+	.apply = workspace_apply,
 	.quiesce = workspace_quiesce,
 	.teardown = workspace_teardown};

@@ -225,18 +225,20 @@ limit_of(const struct dg_settings *s, const char *key, size_t usual)
 	return dg_settings_has(s, key) && v >= 0 ? (size_t)v : usual;
 }
 
-int
-dg_beat_new(struct dg_reporter *r, struct dg_err *e)
+static int
+read_settings(struct dg_beat *b, struct dg_err *e)
 {
+	struct dg_reporter *r = b->r;
 	const struct dg_settings *s = r->worker->settings;
-	struct dg_beat *b = dg_new(struct dg_beat);
-	int n;
 
-	r->beat = b;
-	b->r = r;
+	dg_buf_reset(&b->queues);
+	dg_buf_reset(&b->allowed_full);
+	dg_buf_reset(&b->allowed_branch);
+	dg_buf_reset(&b->utilization);
 	read_queues(b, s);
 	read_allowed(b, s);
 	dg_buf_adds(&b->utilization, "{}");
+	b->measured = 0;
 	b->measure =
 		dg_settings_bool(s, "user_code_launcher.config.agent_metrics.enabled");
 	b->facts = (struct dg_heartbeat){
@@ -254,13 +256,33 @@ dg_beat_new(struct dg_reporter *r, struct dg_err *e)
 			"env.DAGSTER_CLOUD_RUN_WORKER_STATUS_MESSAGE_SIZE_LIMIT", 1000),
 	};
 	dg_metrics_init(&b->metrics, s, b->facts.agent_type);
+	return dg_cloud_channel_new(&b->channel, r->cloud, 2, e);
+}
+
+int
+dg_beat_new(struct dg_reporter *r, struct dg_err *e)
+{
+	struct dg_beat *b = dg_new(struct dg_beat);
+	int n;
+
+	r->beat = b;
+	b->r = r;
 	n = sd_event_add_time(r->worker->event, &b->timer, CLOCK_MONOTONIC, 0,
 		100 * DG_MSEC, on_timer, b);
 	if (n < 0 || (n = sd_event_source_set_enabled(b->timer, SD_EVENT_OFF)) < 0)
 		return dg_fail(e, DG_TRANSPORT, -n, "no timer");
 	/* before all others, also when much is to be done */
 	sd_event_source_set_priority(b->timer, SD_EVENT_PRIORITY_IMPORTANT);
-	return dg_cloud_channel_new(&b->channel, r->cloud, 2, e);
+	return read_settings(b, e);
+}
+
+int
+dg_beat_apply(struct dg_beat *b, struct dg_err *e)
+{
+	if (b->under_way) /* it was broken off */
+		arm(b, dg_now());
+	b->under_way = false;
+	return read_settings(b, e);
 }
 
 void

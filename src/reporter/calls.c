@@ -224,6 +224,20 @@ dg_calls_new(struct dg_reporter *r, struct dg_err *e)
 	return dg_cloud_channel_new(&c->channel, r->cloud, CALLS_MAX, e);
 }
 
+int
+dg_calls_apply(struct dg_calls *calls, struct dg_err *e)
+{
+	struct call *c;
+	int r = dg_cloud_channel_new(&calls->channel, calls->r->cloud, CALLS_MAX, e);
+
+	if (r < 0)
+		return r;
+	LIST_FOREACH (c, &calls->all, all)
+		if (c->cloud)
+			start(c);
+	return 0;
+}
+
 /* After the cloud: no call is under way any more. */
 void
 dg_calls_free(struct dg_calls *c)

@@ -49,6 +49,7 @@ struct upload {
 	struct deliveries members;
 	size_t n;
 	struct dg_buf body; /* of a batch */
+	struct dg_cloud_spec spec;
 };
 
 /* What waits for its batch. */
@@ -165,9 +166,10 @@ on_done(struct dg_cloud_result *r, void *arg)
 }
 
 static void
-start(struct upload *u, struct dg_cloud_spec *s)
+start(struct upload *u)
 {
 	const struct delivery *first = TAILQ_FIRST(&u->members);
+	struct dg_cloud_spec *s = &u->spec;
 
 	s->how = DG_CALL_MULTIPART;
 	s->scope = DG_SCOPE_DEPLOYMENT;
@@ -204,24 +206,27 @@ static void
 upload_one(struct delivery *v)
 {
 	struct upload *u = upload_new(v->d);
-	struct dg_cloud_spec s = {.file = "api_response.tmp", .give_up = give_up_at(v)};
+	struct dg_cloud_spec *s = &u->spec;
 
+	s->file = "api_response.tmp";
+	s->give_up = give_up_at(v);
 	TAILQ_INSERT_TAIL(&u->members, v, entry);
 	u->n = 1;
-	s.body[0] = dg_buf_str(&v->envelope);
-	s.body[1] = dg_blob_str(&v->response);
-	s.body[2] = DG_STR(DG_ANSWER_ENVELOPE_END);
-	s.body_n = 3;
-	start(u, &s);
+	s->body[0] = dg_buf_str(&v->envelope);
+	s->body[1] = dg_blob_str(&v->response);
+	s->body[2] = DG_STR(DG_ANSWER_ENVELOPE_END);
+	s->body_n = 3;
+	start(u);
 }
 
 static void
 upload_batch(struct collector *c)
 {
 	struct upload *u = upload_new(c->d);
-	struct dg_cloud_spec s = {.file = "api_response_batch.tmp"};
+	struct dg_cloud_spec *s = &u->spec;
 	struct delivery *v;
 
+	s->file = "api_response_batch.tmp";
 	dg_buf_adds(&u->body, DG_ANSWER_BATCH_BEGIN);
 	while (u->n < c->d->batch_max && (v = TAILQ_FIRST(&c->waiting))) {
 		TAILQ_REMOVE(&c->waiting, v, entry);
@@ -232,13 +237,13 @@ upload_batch(struct collector *c)
 		dg_buf_addstr(&u->body, dg_buf_str(&v->envelope));
 		dg_buf_addstr(&u->body, dg_blob_str(&v->response));
 		dg_buf_adds(&u->body, DG_ANSWER_ENVELOPE_END);
-		if (give_up_at(v) > s.give_up)
-			s.give_up = give_up_at(v);
+		if (give_up_at(v) > s->give_up)
+			s->give_up = give_up_at(v);
 	}
 	dg_buf_adds(&u->body, DG_ANSWER_BATCH_END);
-	s.body[0] = dg_buf_str(&u->body);
-	s.body_n = 1;
-	start(u, &s);
+	s->body[0] = dg_buf_str(&u->body);
+	s->body_n = 1;
+	start(u);
 }
 
 static int
@@ -339,26 +344,46 @@ dg_deliver_open(const struct dg_deliver *d)
 	return dg_map_count(&d->by_id);
 }
 
+static int
+read_settings(struct dg_deliver *d, struct dg_err *e)
+{
+#define BATCH "env.DAGSTER_BATCHING__UPLOAD_API_RESPONSE__"
+	const struct dg_settings *s = d->r->worker->settings;
+	int64_t ms = dg_settings_int(s, BATCH "MAX_WAIT_MS");
+	int64_t n = dg_settings_int(s, BATCH "MAX_BATCH_SIZE");
+#undef BATCH
+
+	d->batching = dg_settings_bool(
+		s, "env.DAGSTER_CLOUD_AGENT_UPLOAD_API_RESPONSE_BATCHING_ENABLED");
+	d->batch_wait = (dg_usec)(ms > 0 ? ms : 50) * DG_MSEC;
+	d->batch_max = n > 0 ? (size_t)n : 32;
+	return dg_cloud_channel_new(&d->channel, d->r->cloud, UPLOADS_MAX, e);
+}
+
 int
 dg_deliver_new(struct dg_reporter *r, struct dg_err *e)
 {
-	static const char batch[] = "env.DAGSTER_BATCHING__UPLOAD_API_RESPONSE__";
-	const struct dg_settings *s = r->worker->settings;
 	struct dg_deliver *d = dg_new(struct dg_deliver);
-	auto_free char *wait = dg_xasprintf("%sMAX_WAIT_MS", batch);
-	auto_free char *size = dg_xasprintf("%sMAX_BATCH_SIZE", batch);
-	int64_t ms = dg_settings_int(s, wait), n = dg_settings_int(s, size);
 
 	r->deliver = d;
 	d->r = r;
 	d->by_id = DG_MAP_INIT;
 	d->collectors = DG_MAP_INIT;
 	TAILQ_INIT(&d->queue);
-	d->batching = dg_settings_bool(
-		s, "env.DAGSTER_CLOUD_AGENT_UPLOAD_API_RESPONSE_BATCHING_ENABLED");
-	d->batch_wait = (dg_usec)(ms > 0 ? ms : 50) * DG_MSEC;
-	d->batch_max = n > 0 ? (size_t)n : 32;
-	return dg_cloud_channel_new(&d->channel, r->cloud, UPLOADS_MAX, e);
+	return read_settings(d, e);
+}
+
+int
+dg_deliver_apply(struct dg_deliver *d, struct dg_err *e)
+{
+	struct upload *u;
+	int r = read_settings(d, e);
+
+	if (r < 0)
+		return r;
+	LIST_FOREACH (u, &d->under_way, entry)
+		start(u);
+	return 0;
 }
 
 /* After the cloud: no call is under way any more. */

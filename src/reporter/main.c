@@ -5,25 +5,59 @@
 #include "log/log.h"
 #include "reporter/reporter.h"
 
+static size_t
+error_limit(const struct dg_settings *s)
+{
+	static const char key[] = "env.DAGSTER_CLOUD_AGENT_ERROR_SIZE_LIMIT";
+	int64_t chars = dg_settings_int(s, key);
+
+	return dg_settings_has(s, key) && chars >= 0 ? (size_t)chars : 10000;
+}
+
 static int
 setup(struct dg_worker *w, struct dg_err *e)
 {
 	struct dg_reporter *r = dg_new(struct dg_reporter);
-	static const char limit[] = "env.DAGSTER_CLOUD_AGENT_ERROR_SIZE_LIMIT";
-	int64_t chars = dg_settings_int(w->settings, limit);
 	int n;
 
 	w->data = r;
 	r->worker = w;
 	dg_view_init(&r->view);
-	dg_troubles_init(&r->troubles, dg_settings_has(w->settings, limit) && chars >= 0
-					       ? (size_t)chars
-					       : 10000);
+	dg_troubles_init(&r->troubles, error_limit(w->settings));
 	if ((n = dg_cloud_new(&r->cloud, w->event, w->settings, e)) < 0 ||
 		(n = dg_deliver_new(r, e)) < 0 || (n = dg_calls_new(r, e)) < 0 ||
 		(n = dg_beat_new(r, e)) < 0)
 		return n;
 	return dg_sentinel_new(r, e);
+}
+
+static int
+check(struct dg_worker *w, const struct dg_settings *next, struct dg_err *e)
+{
+	(void)w;
+	return dg_cloud_check(next, e);
+}
+
+/* A new client, token and all; what was under way begins anew with it. */
+static void
+apply(struct dg_worker *w)
+{
+	struct dg_reporter *r = w->data;
+	struct dg_err e = {0};
+
+	r->troubles.limit = error_limit(w->settings);
+	dg_cloud_freep(&r->cloud);
+	dg_sentinel_free(r->sentinel);
+	r->sentinel = NULL;
+	if (dg_cloud_new(&r->cloud, w->event, w->settings, &e) < 0 ||
+		dg_deliver_apply(r->deliver, &e) < 0 ||
+		dg_calls_apply(r->calls, &e) < 0 || dg_beat_apply(r->beat, &e) < 0 ||
+		dg_sentinel_new(r, &e) < 0) {
+		dg_log_err(LOG_ERR, &e, NULL);
+		dg_worker_exit(w, e.cls == DG_CONFIG ? DG_EXIT_CONFIG : 1);
+		return;
+	}
+	dg_sentinel_view(r->sentinel);
 }
 
 void
@@ -111,6 +145,8 @@ int
 main(int argc, char **argv)
 {
 	static const struct dg_worker_ops ops = {.setup = setup,
+		.check = check,
+		.apply = apply,
 		.linked = linked,
 		.message = message,
 		.quiesce = quiesce,

@@ -33,6 +33,9 @@ struct dg_reporter {
 /* Answers (deliver.c). */
 int dg_deliver_new(struct dg_reporter *r, struct dg_err *e);
 void dg_deliver_free(struct dg_deliver *d);
+/* After a reload, each part: the old client is gone with all its calls; what was under
+ * way begins anew with the new one. */
+int dg_deliver_apply(struct dg_deliver *d, struct dg_err *e);
 void dg_deliver_linked(struct dg_deliver *d); /* HAVE, DELIVERED for all it holds */
 void dg_deliver_take(struct dg_deliver *d, uint64_t id, struct dg_msg_deliver *m);
 size_t dg_deliver_open(const struct dg_deliver *d);
@@ -40,6 +43,7 @@ size_t dg_deliver_open(const struct dg_deliver *d);
 /* Calls (calls.c). */
 int dg_calls_new(struct dg_reporter *r, struct dg_err *e);
 void dg_calls_free(struct dg_calls *c);
+int dg_calls_apply(struct dg_calls *c, struct dg_err *e);
 /* A new ledger gives its calls again: answers to old ones interest nobody. */
 void dg_calls_linked(struct dg_calls *c);
 void dg_calls_take(struct dg_calls *c, uint64_t id, struct dg_msg_call *m);
@@ -48,6 +52,7 @@ size_t dg_calls_open(const struct dg_calls *c);
 /* Heartbeats (beat.c). */
 int dg_beat_new(struct dg_reporter *r, struct dg_err *e);
 void dg_beat_free(struct dg_beat *b);
+int dg_beat_apply(struct dg_beat *b, struct dg_err *e);
 void dg_beat_identity(struct dg_beat *b, struct dg_str agent_id);
 /* The view changed: the first heartbeat goes out when there is something to say. */
 void dg_beat_view(struct dg_beat *b);

@@ -22,8 +22,7 @@ Test(env, defaults_hold_and_follow_each_other)
 		{"DAGSTER_CLOUD_CODE_SERVER_HEALTH_CHECK_REDEPLOY_TIMEOUT", "180"},
 		{"DAGSTER_REPOSITORY_GRPC_TIMEOUT_SECONDS", "180"},
 		{"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS", "60"},
-		{"DAGSTER_CLOUD_STORE_EVENT_OVER_HTTP", "false"},
-		{"DISABLE_DAGSTER_CLOUD_STORE_EVENT_SEND_METRICS", "false"},
+		{"DAGSTER_CLOUD_DISABLE_LOCAL_ERROR_SERVER_RECOVERY", "false"},
 	};
 	static const char *const none[] = {NULL};
 	DG_CLEANUP(dg_config_freep) struct dg_config *c = load_text(DOC, none);
@@ -41,8 +40,6 @@ Test(env, what_is_set_wins)
 		"DAGSTER_CLOUD_ACTIVE_AGENT_HEARTBEAT_INVERAL=120",
 		"DAGSTER_CLOUD_AGENT_SLEEP_INTERVAL_SECONDS= 1_0.25 ",
 		"DAGSTER_CLOUD_AGENT_UPLOAD_API_RESPONSE_BATCHING_ENABLED=True",
-		"DAGSTER_CLOUD_STORE_EVENT_OVER_HTTP=",
-		"DISABLE_DAGSTER_CLOUD_STORE_EVENT_SEND_METRICS=",
 		"DAGSTER_CLOUD_DISABLE_LOCAL_ERROR_SERVER_RECOVERY=0",
 		"https_proxy=http://p:1", "DAGSTER_CLOUD_AGENT_SENTINEL_DIR=", NULL};
 	static const struct {
@@ -54,8 +51,6 @@ Test(env, what_is_set_wins)
 		{"DAGSTER_CLOUD_ACTIVE_AGENT_HEARTBEAT_INTERVAL", "120"},
 		{"DAGSTER_CLOUD_AGENT_SLEEP_INTERVAL_SECONDS", "10.25"},
 		{"DAGSTER_CLOUD_AGENT_UPLOAD_API_RESPONSE_BATCHING_ENABLED", "false"},
-		{"DAGSTER_CLOUD_STORE_EVENT_OVER_HTTP", "false"},
-		{"DISABLE_DAGSTER_CLOUD_STORE_EVENT_SEND_METRICS", "true"},
 		{"DAGSTER_CLOUD_DISABLE_LOCAL_ERROR_SERVER_RECOVERY", "true"},
 		{"https_proxy", "http://p:1"},
 		{"DAGSTER_CLOUD_AGENT_SENTINEL_DIR", ""},
@@ -71,7 +66,8 @@ Test(env, what_is_not_a_number_is_refused_or_ignored_as_python_does)
 {
 	static const char *const env[] = {
 		"DAGSTER_BATCHING__UPLOAD_API_RESPONSE__MAX_WAIT_MS=-1",
-		"DAGSTER_CLOUD_AGENT_MAX_THREADPOOL_WORKERS=5", NULL};
+		"DAGSTER_CLOUD_AGENT_MAX_THREADPOOL_WORKERS=5",
+		"DAGSTER_CLOUD_STORE_EVENT_OVER_HTTP=1", NULL};
 	static const char *const bad[] = {"DAGSTER_GRPC_TIMEOUT_SECONDS=5s",
 		"DAGSTER_CLOUD_AGENT_SLEEP_INTERVAL_SECONDS=x", NULL};
 	DG_CLEANUP(dg_config_freep) struct dg_config *c = load_text(DOC, env);
@@ -85,7 +81,9 @@ Test(env, what_is_not_a_number_is_refused_or_ignored_as_python_does)
 		"meaning here: daglet has no threads to limit\n"
 		"the environment variable "
 		"DAGSTER_BATCHING__UPLOAD_API_RESPONSE__MAX_WAIT_MS is "
-		"not a positive number and is ignored\n");
+		"not a positive number and is ignored\n"
+		"the environment variable DAGSTER_CLOUD_STORE_EVENT_OVER_HTTP has no "
+		"meaning here: the agent's few events always go by GraphQL\n");
 	cr_assert_str_eq(errors, "the environment variable "
 				 "DAGSTER_CLOUD_AGENT_SLEEP_INTERVAL_SECONDS must be a "
 				 "number\n"

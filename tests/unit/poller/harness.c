@@ -218,6 +218,26 @@ harness_expect(struct harness *h, enum dg_msg_type type)
 	return &h->heard[w.at];
 }
 
+bool
+harness_reload(struct harness *h, const struct dg_settings *settings)
+{
+	struct dg_msg_config config = {.generation = 2};
+	struct dg_msg_apply apply = {.generation = 2};
+	struct wanted ok = {h, DG_MSG_CONFIG_OK, 0}, bad = {h, DG_MSG_CONFIG_BAD, 0};
+
+	config.settings = dg_settings_seal(settings, DG_ROLE_BIT(h->role), NULL);
+	cr_assert_geq(config.settings, 0);
+	h->read = h->n;
+	cr_assert_eq(dg_link_send(h->control, DG_MSG_CONFIG, 0, &config, NULL), 0);
+	close(config.settings);
+	while (!is_there(&ok) && !is_there(&bad))
+		cr_assert_geq(sd_event_run(h->event, UINT64_MAX), 0);
+	if (!is_there(&ok))
+		return false;
+	cr_assert_eq(dg_link_send(h->control, DG_MSG_APPLY, 0, &apply, NULL), 0);
+	return true;
+}
+
 int
 harness_stop(struct harness *h)
 {

@@ -39,6 +39,8 @@ void harness_send(
 	struct harness *h, enum dg_msg_type type, uint64_t id, const void *payload);
 /* The next message of TYPE that was not read yet; fails the test after five seconds. */
 const struct heard *harness_expect(struct harness *h, enum dg_msg_type type);
+/* New settings, as at a reload: CONFIG, its answer, APPLY when that is OK. */
+bool harness_reload(struct harness *h, const struct dg_settings *settings);
 /* Turn the loop for so long. */
 void harness_run(struct harness *h, dg_usec time);
 bool harness_until(struct harness *h, bool (*done)(void *arg), void *arg);

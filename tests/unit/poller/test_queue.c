@@ -34,11 +34,14 @@ answer(size_t i, enum step_how how, const char *body, size_t len)
 	return (struct step){how, replies[i]};
 }
 
+static struct dg_settings *s;
+
 static void
 start(size_t n, const char *inst)
 {
-	struct dg_settings *s = dg_settings_new();
 	auto_free char *url = NULL;
+
+	s = dg_settings_new();
 
 	steps[n] = answer(n, STEP_KEEP, HEAD "]}}}", 0); /* and then nothing more */
 	cr_assert_geq(sd_event_new(&event), 0);
@@ -49,7 +52,6 @@ start(size_t n, const char *inst)
 	dg_settings_set(s, ~0u, "dagster_cloud_api.timeout", "5");
 	dg_settings_set(s, ~0u, "env.DAGSTER_CLOUD_AGENT_SLEEP_INTERVAL_SECONDS", "0.03");
 	harness_start(&h, event, DG_ROLE_POLLER, "daglet-poller", inst, s);
-	dg_settings_free(s);
 	harness_expect(&h, DG_MSG_READY);
 }
 
@@ -70,6 +72,7 @@ tear_down(void)
 {
 	cr_assert_eq(harness_stop(&h), 0);
 	server_stop(&server);
+	dg_settings_free(s);
 	sd_event_unref(event);
 	for (size_t i = 0; i < DG_N(replies); i++)
 		free(replies[i]);
@@ -217,5 +220,23 @@ Test(queue, trouble_is_told_once)
 	cr_assert_gt(server.requests, 2);
 	for (size_t i = h.read; i < h.n; i++)
 		cr_assert_neq(h.heard[i].type, DG_MSG_TROUBLE);
+	tear_down();
+}
+
+Test(queue, a_reload_waits_for_the_pop_under_way)
+{
+	steps[0] = answer(0, STEP_HANG, HEAD ITEM("r1"), 9999);
+	start(1, "queue");
+	link_up(100);
+	harness_expect(&h, DG_MSG_REQUEST);
+	dg_settings_set(s, ~0u, "dagster_cloud_api.agent_token", "agent:o:new");
+	cr_assert(harness_reload(&h, s));
+	harness_run(&h, 50 * DG_MSEC);
+	cr_assert_eq(server.requests, 1);
+	server_hang_up(&server, false);
+	harness_expect(&h, DG_MSG_POP_END);
+	harness_run(&h, 300 * DG_MSEC);
+	cr_assert_gt(server.requests, 1);
+	cr_assert(strstr(server.last.p, "\r\nDagster-Cloud-Api-Token: agent:o:new\r\n"));
 	tear_down();
 }

@@ -19,11 +19,14 @@ answer(size_t i, const char *body)
 	return (struct step){STEP_KEEP, replies[i]};
 }
 
+static struct dg_settings *s;
+
 static void
 start(size_t n, const char *deployment, const char *branch)
 {
-	struct dg_settings *s = dg_settings_new();
 	auto_free char *url = NULL;
+
+	s = dg_settings_new();
 
 	cr_assert_geq(sd_event_new(&event), 0);
 	server_start(&server, event, steps, n);
@@ -37,7 +40,6 @@ start(size_t n, const char *deployment, const char *branch)
 	dg_settings_add(s, ~0u, "queues", NULL, "gpu");
 	dg_settings_add(s, ~0u, "queues", NULL, NULL);
 	harness_start(&h, event, DG_ROLE_POLLER, "daglet-poller", "workspace", s);
-	dg_settings_free(s);
 }
 
 static void
@@ -45,6 +47,7 @@ end(int code)
 {
 	cr_assert_eq(harness_stop(&h), code);
 	server_stop(&server);
+	dg_settings_free(s);
 	sd_event_unref(event);
 	for (size_t i = 0; i < DG_N(replies); i++)
 		free(replies[i]);
@@ -135,5 +138,21 @@ Test(workspace, unchanged_is_said_and_a_failure_changes_nothing)
 	for (size_t i = h.read; i < h.n; i++)
 		cr_assert_neq(h.heard[i].type, DG_MSG_WORKSPACE);
 	cr_assert_eq(server.requests, 4);
+	end(0);
+}
+
+Test(workspace, a_reload_asks_again_with_the_new_names)
+{
+	steps[0] = answer(0, LIST(PROD));
+	steps[1] = answer(1, LIST(PROD));
+	steps[2] = answer(2, LIST(PROD ", {\"deploymentName\": \"dev\"}"));
+	start(3, "prod", "false");
+	harness_link(&h);
+	harness_expect(&h, DG_MSG_WORKSPACE);
+	dg_settings_add(s, ~0u, "deployments", NULL, "dev");
+	cr_assert(harness_reload(&h, s));
+	cr_assert_str_eq(harness_expect(&h, DG_MSG_SCOPE)->text, "names=prod\ndev\n");
+	harness_expect(&h, DG_MSG_WORKSPACE);
+	cr_assert(strstr(server.last.p, "{\"deploymentNames\": [\"prod\", \"dev\"], "));
 	end(0);
 }

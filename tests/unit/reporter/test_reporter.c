@@ -323,3 +323,31 @@ Test(reporter, drains_what_it_holds)
 	harness_expect(&h, DG_MSG_DRAINED);
 	end();
 }
+
+/* A rotated token: what is tried again and again with the old one goes on with the new.
+ */
+Test(reporter, a_reload_takes_what_is_under_way_along)
+{
+	static const struct step steps[] = {{STEP_HANG, NULL}, {STEP_HANG, NULL}, OK};
+
+	start(steps, 3);
+	deliver(1, "req");
+	call(2, DG_CALL_OP_STORE_EVENT, "run-a", "key-1", "{\"n\": 1}");
+	call(3, DG_CALL_OP_ADD_RUN_TAGS, "run-a", "", "{\"n\": 2}");
+	wait_for_requests(2);
+	dg_settings_set(settings, ~0u, "dagster_cloud_api.agent_token", "agent:o:\n");
+	cr_assert_not(harness_reload(&h, settings));
+	dg_settings_set(settings, ~0u, "dagster_cloud_api.agent_token", "agent:o:new");
+	cr_assert(harness_reload(&h, settings));
+	h.read = 0;
+	cr_assert_eq(harness_expect(&h, DG_MSG_DELIVERED)->id, 1);
+	h.read = 0;
+	cr_assert_eq(harness_expect(&h, DG_MSG_CALL_DONE)->id, 2);
+	cr_assert_eq(harness_expect(&h, DG_MSG_CALL_DONE)->id, 3);
+	cr_assert_eq(server.requests, 5);
+	cr_assert(strstr(server.last.p, "\r\nDagster-Cloud-Api-Token: agent:o:new\r\n"));
+	state(DG_STATE_DEPLOYMENT, "prod", "{\"branch\": false}");
+	identity();
+	wait_for_requests(6);
+	end();
+}
