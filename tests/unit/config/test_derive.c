@@ -303,7 +303,8 @@ Test(derive, a_reload_takes_what_the_changed_keys_say)
 			DG_CHANGE_ROLE, "isolated_agents.enabled raw.dagster_yaml"},
 		{TEST_CLASS TEST_LAUNCHER TEST_API
 			"agent_queues: {additional_queues: [q]}\n",
-			DG_CHANGE_AGENT, "queues raw.dagster_yaml"},
+			DG_CHANGE_AGENT,
+			"queues raw.dagster_yaml agent_queues.additional_queues"},
 		{TEST_CLASS TEST_LAUNCHER "dagster_cloud_api: {agent_token: "
 					  "'agent:acme:x', deployment: prod, "
 					  "socket_options: [[1, 2, 3]]}\n",
