@@ -59,8 +59,9 @@
  *   "requests"    {"recorded", "repeated", "dispatched", "answered", "delivered",
  *                 "refused": since the start, "pending", "waiting": now,
  *                 "oldest_usec": age of the oldest pending one}
- *   "store"       {"durability": "full" | "none" | "broken", "writer_age_usec",
- *                 "queued", "batches", "writes", "error": text or null}
+ *   "store"       {"durability": "full" | "none" | "broken", "writer_age": time of
+ *                 the batch under way in microseconds, "queued", "batches", "writes",
+ *                 "error": text or null}
  *   "kinds"       {kind: {"outcomes": {outcome: count}, "sum": seconds,
  *                 "buckets": {"0.005": count, ..., "+Inf": count}}}, popped to answered,
  *                 counts are cumulative
@@ -77,11 +78,10 @@
  *   "text"        what it says about itself
  *
  * COMMAND, status to ledger; args: one JSON object. RESULT code is an HTTP status; when
- * that is not 200 the body says why: {"error": text}, or the text itself.
- *   "requests"    {}; answered by the ledger, oldest first, at most 1,000:
- *                 {"total": all, "requests": [{"id", "request_id", "kind", "deployment",
- *                 "location", "state", "popped_usec", "expire_usec", "state_age_usec",
- *                 "attempt"}, ...]}
+ * that is not 200 the body says why, in words.
+ *   "requests"    {"limit": n}; answered by the ledger, oldest first:
+ *                 {"count": all, "requests": [{"id", "request_id", "kind", "deployment",
+ *                 "location", "state", "popped", "attempt"}, ...]}
  *   "logs"        {"server": id, "lines": n} or {"run": id, "lines": n}; passed on to
  *                 the launcher; the body is text; 404: nobody knows the id
  */

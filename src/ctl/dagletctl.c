@@ -82,17 +82,14 @@ print(struct dg_str s)
 	fflush(stdout);
 }
 
-/* An answer that is no 200: its text, and what it means. */
+/* An answer that is no 200 says why in words. */
 static int
 refused(const struct dg_answer *a)
 {
-	struct dg_str body = dg_json_trim(dg_buf_str(&a->body));
-	auto_free char *text = NULL;
 	auto_buf clean = DG_BUF_INIT;
 
-	if (dg_json_check(body, 16, NULL) == 0)
-		text = dg_json_member_dup(body, "error");
-	dg_tone_add(&clean, &(struct dg_style){0}, DG_PLAIN, text ? dg_str(text) : body);
+	dg_tone_add(&clean, &(struct dg_style){0}, DG_PLAIN,
+		dg_json_trim(dg_buf_str(&a->body)));
 	fprintf(stderr, "dagletctl: %s (%ld)\n", dg_buf_str(&clean).p, a->code);
 	return EXIT_UNWELL;
 }

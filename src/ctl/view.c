@@ -110,15 +110,18 @@ add_seconds(struct dg_table *t, struct dg_str row, const char *member)
 	dg_table_add(t, DG_PLAIN, dg_str(buf));
 }
 
-/* The first line of an error's message. */
+/* The first line of what an error comes from: its innermost cause says more than "an
+ * error occurred while loading". */
 static void
 add_error(struct dg_table *t, struct dg_str row)
 {
-	struct dg_str v;
+	struct dg_str v, error = DG_STR_NULL;
 	auto_free char *message = NULL;
 
-	if (dg_json_path(row, &v, "error", "message", NULL))
-		message = dg_json_dup(v);
+	dg_json_member(row, "error", &error);
+	while (dg_json_member(error, "cause", &v) && dg_json_type(v) == DG_JSON_OBJECT)
+		error = v;
+	message = dg_json_member_dup(error, "message");
 	dg_table_add(t, DG_BAD, dg_strn(message, message ? strcspn(message, "\r\n") : 0));
 }
 
@@ -355,23 +358,18 @@ dg_view_requests(
 	dg_json_member(json, "requests", &list);
 	it = dg_json_iter(list);
 	while (dg_json_next_item(&it, &row)) {
-		char age[32] = "";
-		double at;
-
-		if (dg_json_member_double(row, "popped_usec", &at))
-			dg_view_age(now - at / 1e6, age, sizeof age);
 		add_text(t, row, "id");
 		add_text(t, row, "request_id");
 		add_text(t, row, "kind");
 		add_text(t, row, "deployment");
 		add_text(t, row, "location");
 		add_state(t, row, "state");
-		dg_table_add(t, DG_PLAIN, dg_str(age));
+		add_age(t, row, "popped", now);
 		add_text(t, row, "attempt");
 		shown++;
 	}
 	print_table(out, style, "Requests under way", t);
-	if (dg_json_member_int(json, "total", &total) && total > shown)
+	if (dg_json_member_int(json, "count", &total) && total > shown)
 		dg_buf_addf(out, "and %lld more\n", (long long)(total - shown));
 	return 0;
 }

@@ -50,9 +50,7 @@ dg_asks_result(struct dg_asks *a, uint64_t id, const struct dg_msg_result *m)
 	if (!q)
 		return;
 	x = q->x;
-	type = m->code == 200                     ? q->type
-	       : m->body.n && m->body.p[0] == '{' ? DG_JSON_TYPE
-						  : DG_TEXT_TYPE;
+	type = m->code == 200 ? q->type : DG_TEXT_TYPE;
 	drop(q);
 	dg_buf_add(&body, m->body.p, m->body.n);
 	dg_exchange_reply(x, m->code >= 200 && m->code < 600 ? (unsigned)m->code : 502,

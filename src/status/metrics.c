@@ -145,7 +145,7 @@ static const struct counter {
 		"Answers that the control plane has refused.", 1},
 	{"ledger", "requests", "waiting", "daglet_requests_waiting", "gauge",
 		"Requests that wait for their turn to be given to a launcher.", 1},
-	{"ledger", "store", "writer_age_usec", "daglet_store_writer_age_seconds", "gauge",
+	{"ledger", "store", "writer_age", "daglet_store_writer_age_seconds", "gauge",
 		"How long the store's writer has been busy with one batch.", 1e-6},
 	{"ledger", "store", "queued", "daglet_store_queued", "gauge",
 		"Writes that wait for the store.", 1},

@@ -126,7 +126,8 @@ show_page(struct dg_status *st, struct dg_exchange *x)
 static void
 ask_requests(struct dg_status *st, struct dg_exchange *x)
 {
-	dg_ask(&st->asks, st->w, x, "requests", DG_STR("{}"), DG_JSON_TYPE);
+	dg_ask(&st->asks, st->w, x, "requests", DG_STR("{\"limit\": 1000}"),
+		DG_JSON_TYPE);
 }
 
 static void

@@ -3,7 +3,10 @@
 # check" sets CHECKED_PROGRAMS (as built, relative to the build folder).
 set -eu
 
-# What a program may need beside the C library; what it lacks it does not have to need.
+programs="daglet daglet-ledger daglet-status daglet-poller daglet-reporter
+	daglet-launcher-process daglet-run dagletctl"
+
+# What a program may need beside the C library; it does not have to need it.
 allowed() {
 	case $1 in
 	daglet) echo systemd yaml-0 crypto ;;
@@ -19,6 +22,15 @@ allowed() {
 }
 
 status=0
+for name in $programs; do
+	case " $CHECKED_PROGRAMS " in
+	*"/$name "* | *" $name "*) ;;
+	*)
+		echo "$name: is not built" >&2
+		status=1
+		;;
+	esac
+done
 for program in $CHECKED_PROGRAMS; do
 	name=$(basename "$program")
 	if ! may=$(allowed "$name"); then

@@ -110,7 +110,9 @@ Test(view, ages_are_short)
 	"  \"state\": \"SERVING\", \"status\": \"RUNNING\", \"server\": \"s1\","         \
 	"  \"error\": null, \"held\": 0}, {\"deployment\": \"prod\","                    \
 	"  \"location\": \"ml\", \"state\": \"BROKEN\", \"status\": \"FAILED\","         \
-	"  \"server\": null, \"error\": {\"message\": \"boom\\nat line 3\"}}],"          \
+	"  \"server\": null, \"error\": {\"message\": \"outer\", \"cause\": "            \
+	"{\"message\":"                                                                  \
+	"  \"boom\\nat line 3\", \"cause\": null}}}],"                                   \
 	" \"servers\": [{\"server\": \"s1\", \"location\": \"etl\", \"calls\": 1,"       \
 	"  \"slots\": 7, \"since\": 1}, {\"server\": \"m1\", \"location\": \"ml\","      \
 	"  \"since\": 5}, {\"server\": \"m2\", \"location\": \"ml\", \"since\": 9}],"    \
@@ -167,8 +169,8 @@ Test(view, requests_beyond_the_list_are_counted)
 {
 	auto_buf out = DG_BUF_INIT;
 
-	dg_view_requests(DG_STR("{\"total\": 3, \"requests\": [{\"id\": 4, \"kind\": "
-				"\"PING\", \"popped_usec\": 5000000}]}"),
+	dg_view_requests(DG_STR("{\"count\": 3, \"requests\": [{\"id\": 4, \"kind\": "
+				"\"PING\", \"popped\": 5.0}]}"),
 		&plain, 65, &out);
 	cr_assert(strstr(out.p, "60s"), "%s", out.p);
 	cr_assert(strstr(out.p, "and 2 more\n"));
