@@ -70,7 +70,6 @@ static const struct dg_env_row rows[] = {
 	{"DAGSTER_GRPC_MAX_SEND_BYTES",              DG_ENV_INT,      "100000000", LAUNCHER,         "largest message to a code server"},
 	{"DAGSTER_GRPC_MAX_WORKERS",                 DG_ENV_INT,      NULL,     LAUNCHER,            "threads of a code server"},
 	{"DAGSTER_DISABLE_JOB_SNAP_FAST_EXTRACT",    DG_ENV_NONE,     NULL,     0,                   "job snapshots are always taken as they stand"},
-	{"DAGSTER_EXECUTE_RUN_ARGS",                 DG_ENV_NONE,     NULL,     0,                   "the launcher sets it for each run"},
 	{"DAGSTER_MAX_GLOBAL_OP_CONCURRENCY_LIMIT",  DG_ENV_INT,      "1000",   DG_KEYS_FOR_MASTER,  "highest limit that concurrency may set"},
 	{"DAGSTER_CPU_USAGE_PATH",                   DG_ENV_STR,      NULL,     REPORTER,            "cgroup file"},
 	{"DAGSTER_CPU_STAT_PATH",                    DG_ENV_STR,      NULL,     REPORTER,            "cgroup file"},

@@ -158,8 +158,13 @@ scalar_int(struct dg_yaml *y, struct dg_yaml_node *node, struct dg_err *e)
 		good = big_digits(&b, s, 8);
 	else if (s.n && memchr(s.p, ':', s.n))
 		good = big_sixties(&b, s);
-	else
+	else {
+		if (s.n && (*s.p == '-' || *s.p == '+')) { /* int() takes one more */
+			minus = minus != (*s.p == '-');
+			s = dg_strn(s.p + 1, s.n - 1);
+		}
 		good = big_digits(&b, s, 10);
+	}
 	return good ? set_int(y, node, &b, minus, e) : not_a(node, "an integer", e);
 }
 

@@ -83,19 +83,21 @@ def python_agent(text):
             ("dagster_cloud", "DagsterCloudAgentInstance"),
             ("dagster_cloud.instance", "DagsterCloudAgentInstance"),
         )
-        config = process_config(DagsterCloudAgentInstance.config_schema(), data.config_dict)
+        schema = DagsterCloudAgentInstance.config_schema()
+        config = process_config(schema, data.config_dict)
         assert config.success, config.errors
         checked = DagsterCloudAgentInstance.__new__(DagsterCloudAgentInstance)
         # the part of __init__ that looks at the configuration
         d = data.config_dict
         checked._dagster_cloud_api_config = checked._get_processed_config(
-            "dagster_cloud_api", d["dagster_cloud_api"], DagsterCloudAgentInstance.config_schema()["dagster_cloud_api"].config_type)
+            "dagster_cloud_api", d["dagster_cloud_api"], schema["dagster_cloud_api"].config_type)
         api = checked._dagster_cloud_api_config
         assert not (api.get("deployment") and api.get("deployments"))
         assert not (d.get("isolated_agents") and d.get("agent_replicas"))
         assert d.get("user_code_launcher")
         assert checked.dagster_cloud_url
-        launcher = process_config(ProcessUserCodeLauncher.config_type(), d["user_code_launcher"].get("config", {}))
+        config = d["user_code_launcher"].get("config", {})
+        launcher = process_config(ProcessUserCodeLauncher.config_type(), config)
         assert launcher.success, launcher.errors
         yield checked, api, launcher.value, ref
 
@@ -113,7 +115,8 @@ def check(tool, text):
     if any(known in ours["errors"] for known in ONLY_DAGLET_REFUSES):
         return
     takes = python_takes(text)
-    assert takes == (ours["errors"] == ""), f"Python {'takes' if takes else 'refuses'}\n{text}\n{ours['errors']}"
+    verdict = "takes" if takes else "refuses"
+    assert takes == (ours["errors"] == ""), f"Python {verdict}\n{text}\n{ours['errors']}"
 
 
 def documents(folder):
@@ -167,13 +170,20 @@ def test_values_and_defaults_are_the_python_agents(tool, path):
         # what the launcher makes instance refs of is the same document
         raw = yaml.safe_load(settings["raw.dagster_yaml"])
         keys = type(instance).config_schema().keys()
-        assert yaml.dump({k: v for k, v in raw.items() if k in keys}) == ref.custom_instance_class_data.config_yaml
+        theirs = ref.custom_instance_class_data.config_yaml
+        assert yaml.dump({k: v for k, v in raw.items() if k in keys}) == theirs
 
 
-VALUES = [None, True, False, 0, 1, -1, 5, 180, 1.5, "x", "", "6", "true", [], ["a"], [1], {}, {"enabled": True}, {"env": "TOKEN"}, {"env": "SIX"},
-          {"env": "YEA"}, {"env": "NO_SUCH_VARIABLE"}, {"env": "BAD_INT"}, {"env": 1}, {"env": "SIX", "x": 1}, {"a": "b"}, {"a": ["b"]}, [["SOL_SOCKET", "SO_KEEPALIVE", 1]]]
-KEYS = ["enabled", "config", "module", "class", "env", "timeout", "retries", "deployment", "deployments", "x", "ttl_seconds", "full_deployments", "agent_replicas",
-        "run_queue", "storage", "custom", "sqlite", "purge_after_days", "value", "limit", "pools", "granularity"]
+VALUES = [
+    None, True, False, 0, 1, -1, 5, 180, 1.5, "x", "", "6", "true", [], ["a"], [1], {}, {"enabled": True},
+    {"env": "TOKEN"}, {"env": "SIX"}, {"env": "YEA"}, {"env": "NO_SUCH_VARIABLE"}, {"env": "BAD_INT"},
+    {"env": 1}, {"env": "SIX", "x": 1}, {"a": "b"}, {"a": ["b"]}, [["SOL_SOCKET", "SO_KEEPALIVE", 1]],
+]
+KEYS = [
+    "enabled", "config", "module", "class", "env", "timeout", "retries", "deployment", "deployments", "x",
+    "ttl_seconds", "full_deployments", "agent_replicas", "run_queue", "storage", "custom", "sqlite",
+    "purge_after_days", "value", "limit", "pools", "granularity",
+]
 
 
 def places(v, path=()):

@@ -35,7 +35,10 @@ def tool():
     t.close()
 
 
-CHARACTERS = ["a", "Z", "0", " ", '"', "\\", "/", "\b", "\f", "\n", "\r", "\t", "\0", "\x1f", "\x7f", "\x80", "é", "\u2028", "☃", "\ufeff", "\uffff", "😀", "\U0010ffff"]
+CHARACTERS = [
+    "a", "Z", "0", " ", '"', "\\", "/", "\b", "\f", "\n", "\r", "\t", "\0", "\x1f", "\x7f", "\x80", "é",
+    "\u2028", "☃", "\ufeff", "\uffff", "😀", "\U0010ffff",
+]
 SURROGATES = ["\ud800", "\udbff", "\udc00", "\udfff"]
 
 
@@ -58,8 +61,8 @@ def any_value(r, depth):
     kind = r.random()
     if depth == 0 or kind < 0.6:
         return r.choice([
-            None, True, False, 0, -1, r.randint(-(2**70), 2**70), any_double(r), float("nan"), float("inf"), float("-inf"),
-            any_string(r), any_string(r, CHARACTERS + SURROGATES)])
+            None, True, False, 0, -1, r.randint(-(2**70), 2**70), any_double(r), float("nan"), float("inf"),
+            float("-inf"), any_string(r), any_string(r, CHARACTERS + SURROGATES)])
     if kind < 0.8:
         return [any_value(r, depth - 1) for _ in range(r.randint(0, 4))]
     return {any_string(r): any_value(r, depth - 1) for _ in range(r.randint(0, 4))}
@@ -87,7 +90,8 @@ def test_documents_say_the_same(tool, seed):
     for _ in range(200):
         value = any_value(r, 5)
         want = json.dumps(value)
-        spaced = json.dumps(value, indent=r.choice([None, 1, "\t"]), separators=r.choice([None, (",", ":"), (" , ", " : ")]))
+        separators = r.choice([None, (",", ":"), (" , ", " : ")])
+        spaced = json.dumps(value, indent=r.choice([None, 1, "\t"]), separators=separators)
         for text in (want, spaced):
             assert tool.ask("check", text.encode()) == "good"
             assert tool.ask("walk", text.encode()) == want
@@ -104,8 +108,11 @@ def python_takes(data):
 @pytest.mark.parametrize("seed", range(10))
 def test_mutilated_documents_are_judged_alike(tool, seed):
     r = random.Random(seed)
-    pieces = [b'"', b"\\", b"{", b"}", b"[", b"]", b":", b",", b" ", b"\n", b"\x01", b"0", b"1", b"-", b"+", b".", b"e", b"E", b"t", b"null", b"NaN", b"Infinity",
-              b"\\u", b"\\ud800", b"\xc3", b"\xff", b"\xed\xa0\x80", b"\x0b", b"\xa0", b"'", b"/"]
+    pieces = [
+        b'"', b"\\", b"{", b"}", b"[", b"]", b":", b",", b" ", b"\n", b"\x01", b"0", b"1", b"-", b"+", b".",
+        b"e", b"E", b"t", b"null", b"NaN", b"Infinity", b"\\u", b"\\ud800", b"\xc3", b"\xff",
+        b"\xed\xa0\x80", b"\x0b", b"\xa0", b"'", b"/",
+    ]
     for _ in range(500):
         data = json.dumps(any_value(r, 3), ensure_ascii=r.random() < 0.5).encode("utf-8", "replace")
         for _ in range(r.randint(1, 3)):
