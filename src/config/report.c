@@ -38,12 +38,16 @@ add(struct dg_report *r, bool warning, const struct dg_report_file *file,
 {
 	struct dg_buf text = DG_BUF_INIT;
 
+	r->errors += !warning;
+	if (r->n == DG_REPORT_MAX) {
+		r->left_out += !warning;
+		return;
+	}
 	dg_buf_vaddf(&text, fmt, ap);
 	r->lines = dg_xrealloc(r->lines, r->n + 1, sizeof *r->lines);
 	r->lines[r->n] =
 		(struct dg_report_line){file, at, warning, r->n, dg_buf_take(&text)};
 	r->n++;
-	r->errors += !warning;
 }
 
 void
@@ -174,6 +178,8 @@ void
 dg_report_write_errors(struct dg_report *r, struct dg_buf *out)
 {
 	write_lines(r, false, out);
+	if (r->left_out)
+		dg_buf_addf(out, "... and %zu more\n", r->left_out);
 }
 
 void

@@ -17,9 +17,12 @@ struct dg_report_file {
 	struct dg_str text; /* for the line below the message */
 };
 
+/* More messages than this help nobody: further ones are counted. */
+#define DG_REPORT_MAX 100
+
 struct dg_report {
 	struct dg_report_line *lines;
-	size_t n, errors;
+	size_t n, errors, left_out;
 };
 
 void dg_report_clear(struct dg_report *r);

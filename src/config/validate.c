@@ -152,7 +152,8 @@ unknown_key(struct walk *w, const struct dg_yaml_node *key, const char *text)
 	size_t n = keys_here(w, names, DG_N(names));
 	auto_buf hint = DG_BUF_INIT;
 
-	dg_report_suggest(&hint, text, names, n);
+	if (w->report->n < DG_REPORT_MAX)
+		dg_report_suggest(&hint, text, names, n);
 	dg_report_error(w->report, w->file, key->at, "unknown key '%s'%s%s%s", text,
 		in_word(w), w->shown.n ? w->shown.p : "", hint.n ? hint.p : "");
 }

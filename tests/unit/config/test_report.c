@@ -83,3 +83,30 @@ Test(report, the_nearest_name_is_suggested)
 		cr_assert_str_eq(out.p, rows[i].hint, "row %zu: %s", i, out.p);
 	}
 }
+
+Test(report, of_a_flood_only_the_beginning_is_shown)
+{
+	static const struct dg_report_file file = {"f", {"x: 1", 4}};
+	struct dg_report r = {0};
+	auto_buf out = DG_BUF_INIT;
+
+	for (unsigned i = 0; i < DG_REPORT_MAX + 5; i++)
+		dg_report_error(&r, &file, (struct dg_yaml_mark){0, 0}, "bad");
+	cr_assert_eq(r.errors, DG_REPORT_MAX + 5);
+	dg_report_write_errors(&r, &out);
+	cr_assert_eq(
+		out.n, DG_REPORT_MAX * strlen("f: bad\n") + strlen("... and 5 more\n"));
+	cr_assert(strstr(out.p, "\n... and 5 more\n"));
+	dg_report_clear(&r);
+}
+
+Test(report, a_huge_broken_file_is_refused_in_time)
+{
+	auto_buf text = DG_BUF_INIT;
+	auto_free char *errors = NULL;
+
+	for (int i = 0; i < 90000; i++)
+		dg_buf_addf(&text, "unknown_key_number_%d: x\n", i);
+	errors = refused(text.p, NULL);
+	cr_assert(strstr(errors, "\n... and 89"), "%s", errors + strlen(errors) - 40);
+}
