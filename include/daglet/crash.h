@@ -30,7 +30,7 @@ enum dg_crash_point {
 #define X(name, what) DG_CRASH_##name,
 	DG_CRASH_TABLE(X)
 #undef X
-	DG_CRASH_COUNT
+		DG_CRASH_COUNT
 };
 
 const char *dg_crash_name(enum dg_crash_point p);

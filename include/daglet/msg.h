@@ -40,17 +40,18 @@ struct dg_body {
 	int fd; /* -1, or the sealed memfd behind p */
 };
 
-#define DG_BODY(p_, n_)	  ((struct dg_body){ (p_), (n_), -1 })
-#define DG_BODY_STR(s)	  ((struct dg_body){ (s).p, (s).n, -1 })
-#define DG_BODY_NONE	  ((struct dg_body){ "", 0, -1 })
+#define DG_BODY(p_, n_) ((struct dg_body){(p_), (n_), -1})
+#define DG_BODY_STR(s) ((struct dg_body){(s).p, (s).n, -1})
+#define DG_BODY_NONE ((struct dg_body){"", 0, -1})
 
-/* What STATE speaks of; the key names one of them, the body is a JSON object. */
+/* What STATE speaks of; the key names one of them, the body is a JSON object, and
+ * daglet/state.h says what is in it. */
 enum dg_state_kind {
-	DG_STATE_DEPLOYMENT, /* key deployment; {"branch": bool} */
-	DG_STATE_LOCATION,   /* key deployment \n location; {"state", "status", "error", "metrics", ...} */
-	DG_STATE_SERVER,     /* key server id; {"deployment", "location", "state", "pid", ...} */
-	DG_STATE_RUN,	     /* key run id; {"deployment", "status", "message", ...} */
-	DG_STATE_ROLE,	     /* key role:inst; counters of a role, for status only */
+	DG_STATE_DEPLOYMENT, /* key: deployment */
+	DG_STATE_LOCATION,   /* key: deployment \n location */
+	DG_STATE_SERVER,     /* key: server id */
+	DG_STATE_RUN,        /* key: run id */
+	DG_STATE_ROLE,       /* key: role:inst; for status only */
 	DG_STATE_COUNT
 };
 
@@ -170,7 +171,7 @@ enum dg_msg_type {
 #define X(name, ...) DG_MSG_##name,
 	DG_MSG_TABLE(X)
 #undef X
-	DG_MSG_COUNT
+		DG_MSG_COUNT
 };
 
 #define DG_FIELD_U(n) uint64_t n;

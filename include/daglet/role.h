@@ -22,7 +22,7 @@ enum dg_role {
 #define X(id, name, program, linked, stop, env) DG_ROLE_##id,
 	DG_ROLE_TABLE(X)
 #undef X
-	DG_ROLE_COUNT
+		DG_ROLE_COUNT
 };
 
 #define DG_ROLE_BIT(role) (1u << (role))

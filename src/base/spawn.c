@@ -75,14 +75,16 @@ static void __attribute__((noreturn))
 child(const struct dg_spawn *s, const char *path, int null, int report)
 {
 	static const struct rlimit files = {65536, 65536};
-	static const unsigned long by_default[8]; /* the kernel's struct: SIG_DFL, no flags */
+	static const unsigned long
+		by_default[8]; /* the kernel's struct: SIG_DFL, no flags */
 	struct rlimit now;
 	sigset_t none;
 	int high[FDS_MAX], num;
 
 	/* By the system call: the library keeps two signals from us, and they may be ignored. */
 	for (int sig = 1; sig < NSIG; sig++)
-		(void)syscall(SYS_rt_sigaction, sig, by_default, NULL, sizeof(unsigned long));
+		(void)syscall(
+			SYS_rt_sigaction, sig, by_default, NULL, sizeof(unsigned long));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	umask(022);

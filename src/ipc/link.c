@@ -157,7 +157,8 @@ read_batch(struct dg_link *l, bool *freed)
 	if (n < 0) {
 		if (errno == EAGAIN || errno == EINTR)
 			return 0;
-		if (errno == ECONNRESET) /* said once; what it sent before it died follows */
+		if (errno ==
+			ECONNRESET) /* said once; what it sent before it died follows */
 			return 1;
 		fail_link(l, errno, "cannot read");
 		return -1;

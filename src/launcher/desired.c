@@ -52,7 +52,6 @@ want(struct dg_launcher *l, const struct dg_workspace_deployment *d,
 	p->keep = true;
 	if (en->error.cls) {
 		char text[1280];
-		auto_buf error = DG_BUF_INIT;
 
 		dg_err_text(&en->error, text, sizeof(text));
 		if (dg_str_is(dg_buf_str(&p->bad), text))

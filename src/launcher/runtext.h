@@ -14,12 +14,12 @@
 /* What a LAUNCH_RUN or TERMINATE_RUN says. Slices into the body. */
 struct dg_run_facts {
 	char run_id[129];
-	struct dg_str job;     /* pipeline_name, JSON string */
-	struct dg_str origin;  /* external_pipeline_origin, JSON; p NULL: null */
-	struct dg_str code;    /* pipeline_code_origin, JSON; p NULL: null */
+	struct dg_str job;        /* pipeline_name, JSON string */
+	struct dg_str origin;     /* external_pipeline_origin, JSON; p NULL: null */
+	struct dg_str code;       /* pipeline_code_origin, JSON; p NULL: null */
 	struct dg_str repository; /* its repository_origin, JSON */
-	struct dg_str context; /* container context of the code origin; p NULL: none */
-	char *location;        /* of the external origin, or NULL; owned */
+	struct dg_str context;    /* container context of the code origin; p NULL: none */
+	char *location;           /* of the external origin, or NULL; owned */
 	bool isolated;
 };
 
