@@ -295,7 +295,7 @@ def test_mutilated_documents(tool, seed):
         for _ in range(r.randint(1, 3)):
             at = r.randrange(len(text))
             text = text[:at] + r.choice(SPLINTERS) + text[at + r.randint(0, 2):]
-        if not re.search(r"[|>][-+0-9]*#|[[,{] *[?]", text):  # comments glued to a block header; see above
+        if not re.search(r"[|>][-+0-9]*#|[\[,{] *[?]", text):  # comments glued to a block header; see above
             check(tool, text)
 
 
