@@ -81,7 +81,8 @@ child(const struct dg_spawn *s, const char *path, int null, int report)
 	sigset_t none;
 	int high[FDS_MAX], num;
 
-	/* By the system call: the library keeps two signals from us, and they may be ignored. */
+	/* By the system call: the library keeps two signals from us, and they may be
+	 * ignored. */
 	for (int sig = 1; sig < NSIG; sig++)
 		(void)syscall(
 			SYS_rt_sigaction, sig, by_default, NULL, sizeof(unsigned long));

@@ -108,28 +108,25 @@ has_file(const char *folder, const char *file)
 }
 
 char *
-dg_cgroup_own(void)
+dg_cgroup_own(bool writable)
 {
-	static const char *const others[] = {"pids", "name=systemd"};
+	/* v2 stands twice: it counts for more where it has memory */
+	static const char *const order[] = {NULL, "memory", NULL, "pids", "name=systemd"};
 	auto_buf cgroup = DG_BUF_INIT, mounts = DG_BUF_INIT;
-	char *v2, *v1;
 
 	if (dg_read_file(AT_FDCWD, "/proc/self/cgroup", TEXT_MAX, &cgroup, NULL) < 0 ||
 		dg_read_file(AT_FDCWD, "/proc/self/mountinfo", TEXT_MAX, &mounts, NULL) <
 			0)
 		return NULL;
-	v2 = dg_cgroup_folder(dg_buf_str(&cgroup), dg_buf_str(&mounts), NULL);
-	if (v2 && has_file(v2, "memory.events"))
-		return v2;
-	v1 = dg_cgroup_folder(dg_buf_str(&cgroup), dg_buf_str(&mounts), "memory");
-	if (v1) {
-		free(v2);
-		return v1;
+	for (size_t i = 0; i < DG_N(order); i++) {
+		auto_free char *path = dg_cgroup_folder(
+			dg_buf_str(&cgroup), dg_buf_str(&mounts), order[i]);
+
+		if (path && (i > 0 || has_file(path, "memory.events")) &&
+			(!writable || access(path, W_OK) == 0))
+			return TAKE_PTR(path);
 	}
-	for (size_t i = 0; !v2 && i < DG_N(others); i++)
-		v2 = dg_cgroup_folder(
-			dg_buf_str(&cgroup), dg_buf_str(&mounts), others[i]);
-	return v2;
+	return NULL;
 }
 
 char *

@@ -11,10 +11,10 @@
 
 #include "base/str.h"
 
-/* Where this process is, as a folder under which others may be made: the v2 hierarchy
- * where it has memory, else v1's memory, else whatever can kill or list. NULL when none
- * is mounted. */
-char *dg_cgroup_own(void);
+/* Where this process is, as a folder: in the v2 hierarchy where it has memory, else in
+ * v1's memory, else in whatever can kill or list. WRITABLE: only where others may be made
+ * below it. NULL when there is none. */
+char *dg_cgroup_own(bool writable);
 /* The pure part: the folder of a hierarchy. CONTROLLER NULL: v2. CGROUP and MOUNTINFO are
  * the texts of /proc/self/cgroup and /proc/self/mountinfo. */
 char *dg_cgroup_folder(

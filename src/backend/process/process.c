@@ -72,6 +72,7 @@ close_backend(struct dg_backend *b)
 	free(b->socket_dir);
 	free(b->helper);
 	free(b->cgroup);
+	free(b->counters);
 	free(b);
 }
 
@@ -95,8 +96,13 @@ open_backend(
 	b->boot = dg_boot_id();
 	b->pidns = dg_pid_namespace();
 	b->helper = find_helper();
-	b->cgroup = dg_cgroup_own();
+	b->cgroup = dg_cgroup_own(true);
+	b->counters = dg_cgroup_own(false);
 	r = dg_folders_open(b, e);
+	if (r == 0 && access(b->helper, X_OK) < 0) {
+		r = dg_fail(e, DG_CONFIG, errno, "cannot find %s", b->helper);
+		dg_err_next(e, "install daglet as a whole: without it no run can start");
+	}
 	if (r == 0)
 		r = dg_outputs_open(
 			&b->outputs, host->event, output_max(host->settings), e);

@@ -80,8 +80,9 @@ struct dg_backend {
 	char *runs_dir;
 	bool runs_last; /* markers survive a reboot */
 	char *socket_dir;
-	char *helper; /* daglet-run */
-	char *cgroup; /* where we are, or NULL */
+	char *helper;   /* daglet-run */
+	char *cgroup;   /* where others may be made, or NULL */
+	char *counters; /* where we are, for out-of-memory counts, or NULL */
 	char cgroup_prefix[32];
 	const char *boot;
 	unsigned long long pidns;

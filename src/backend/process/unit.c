@@ -107,7 +107,7 @@ oom_kills(const struct dg_unit *u)
 {
 	long n = u->handle.cgroup ? dg_cgroup_oom_kills(u->handle.cgroup) : -1;
 
-	return n >= 0 || !u->b->cgroup ? n : dg_cgroup_oom_kills(u->b->cgroup);
+	return n >= 0 ? n : dg_cgroup_oom_kills(u->b->counters);
 }
 
 void
