@@ -17,7 +17,7 @@ static const struct dg_key rows[] = {
 	{"runtime_dir",       DG_KEY_STR,    0,    NULL,      NULL,                 ALL,               DG_CHANGE_AGENT,  "where sockets stand; default $RUNTIME_DIRECTORY, else a folder in /tmp"},
 	{"log_level",         DG_KEY_STR,    0,    "info",    "debug|info|notice|warning|error", ALL,   DG_CHANGE_RELOAD, "what is logged"},
 	{"log_format",        DG_KEY_STR,    0,    "auto",    "auto|text|json|journal", ALL,           DG_CHANGE_RELOAD, "auto: the journal where stderr goes there, else text"},
-	{"status_socket",     DG_KEY_STR,    0,    NULL,      NULL,                 ALL,               DG_CHANGE_ROLE,   "path of the status socket; default status.sock in runtime_dir"},
+	{"status_socket",     DG_KEY_STR,    0,    NULL,      NULL,                 ALL,               DG_CHANGE_ROLE,   "path of the status socket; default status.sock in runtime_dir where one is given, else in state_dir"},
 	{"status_listen",     DG_KEY_STR,    0,    NULL,      NULL,                 DG_ROLE_BIT(DG_ROLE_STATUS), DG_CHANGE_ROLE, "ADDRESS:PORT to show the status on over TCP; absent: not at all"},
 	{"drain_timeout",     DG_KEY_INT,    0,    "60",      "0..86400",           MASTER | LAUNCHER, DG_CHANGE_RELOAD, "seconds that requests under way get to end when daglet stops"},
 	{"server_output_max", DG_KEY_INT,    0,    "8388608", "65536..1073741824",  LAUNCHER,          DG_CHANGE_RELOAD, "bytes of a code server's output that are kept on disk"},

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -212,10 +211,6 @@ runtime_folder(struct dg_master *m, struct dg_settings *s, struct dg_err *e)
 	status = dg_xasprintf("%s/status.sock", unit && unit[0] ? path
 						: state[0]      ? state
 								: path);
-	if (strlen(status) >= sizeof((struct sockaddr_un *)0)->sun_path) {
-		free(status);
-		status = dg_xasprintf("%s/status.sock", path);
-	}
 	dg_settings_set(s, DG_ROLE_BIT(DG_ROLE_STATUS), "daglet.status_socket", status);
 	return 0;
 }

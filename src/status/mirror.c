@@ -59,8 +59,6 @@ dg_mirror_put(struct dg_mirror *m, unsigned table, struct dg_str key, struct dg_
 	dg_buf_addstr(&row->body, dg_json_trim(body));
 	row->at = now;
 	row->round = m->round;
-	if (table != DG_MIRROR_MASTER)
-		m->heard_at = now;
 	return 0;
 }
 

@@ -32,8 +32,7 @@ struct dg_mirror {
 	uint64_t slot;
 	bool linked; /* to the ledger */
 	uint64_t round;
-	dg_usec link_at;  /* when the link came or went */
-	dg_usec heard_at; /* when the ledger said something, 0: never */
+	dg_usec link_at; /* when the link came or went */
 };
 
 void dg_mirror_init(struct dg_mirror *m, dg_usec now);
