@@ -18,6 +18,9 @@
 
 /* When answers come again after trouble, those who wait try within this time. */
 #define WAKE_SPREAD (500 * DG_MSEC)
+/* Calls per second that a channel's connections should allow: more connections than that
+ * takes only cost memory, and put more answers in doubt when this process dies. */
+#define RATE 4000
 /* Kept sets of headers, one per deployment and kind of call. */
 #define HEADERS_MAX 512
 #define DOCUMENTS_MAX 16
@@ -47,6 +50,7 @@ struct dg_cloud_channel {
 	struct dg_http_site *site, *out;
 	unsigned min, window, max; /* calls at once: fewest, now, most */
 	bool trouble;              /* the last try failed for want of a peer */
+	dg_usec took;              /* by a call, smoothed */
 	LIST_HEAD(, dg_cloud_call) calls;
 	size_t open;
 };
@@ -280,10 +284,19 @@ set_window(struct dg_cloud_channel *ch, unsigned n)
 		dg_http_site_inflight(ch->out, n);
 }
 
+/* As many as the rate takes at this distance. */
+static unsigned
+enough(const struct dg_cloud_channel *ch)
+{
+	dg_usec n = ch->took * RATE / DG_SEC + 1;
+
+	return n < ch->min ? ch->min : n > ch->max ? ch->max : (unsigned)n;
+}
+
 /* More connections while calls wait and answers come, the fewest in trouble; and when
  * the trouble is over, nobody sleeps on. */
 static void
-learn(struct dg_cloud_channel *ch, bool trouble)
+learn(struct dg_cloud_channel *ch, bool trouble, dg_usec took)
 {
 	struct dg_cloud_call *c;
 
@@ -292,8 +305,9 @@ learn(struct dg_cloud_channel *ch, bool trouble)
 		set_window(ch, ch->min);
 		return;
 	}
-	if (ch->open > ch->window && ch->window < ch->max)
-		set_window(ch, ch->window * 2 < ch->max ? ch->window * 2 : ch->max);
+	ch->took = ch->took ? (ch->took * 7 + took) / 8 : took;
+	if (ch->open > ch->window && ch->window < enough(ch))
+		set_window(ch, ch->window * 2 < enough(ch) ? ch->window * 2 : enough(ch));
 	else if (ch->open < ch->min && ch->window > ch->min)
 		set_window(ch, ch->min);
 	if (!ch->trouble)
@@ -361,7 +375,7 @@ judge(struct dg_cloud_call *c, struct dg_http_result *r)
 		.random = (uint32_t)dg_random_below(UINT32_MAX)};
 	answer = dg_retry(&ask);
 	result.cls = dg_reply_class(&reply, r->error, r->status);
-	learn(ch, result.cls == DG_TRANSPORT || result.cls == DG_DENIED);
+	learn(ch, result.cls == DG_TRANSPORT || result.cls == DG_DENIED, r->took);
 	if (answer.act == DG_RETRY_AGAIN) {
 		sleep_for(c, answer.wait, answer.asked);
 		return;

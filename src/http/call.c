@@ -202,6 +202,7 @@ dg_http_call_begin(struct dg_http_call *c, struct dg_http_slot *slot)
 	curl_easy_setopt(slot->easy, CURLOPT_URL, c->url);
 	curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, headers);
 	alive(c);
+	c->began = c->alive;
 	LIST_INSERT_HEAD(&h->active, c, active);
 	curl_multi_add_handle(h->multi, slot->easy);
 	if (limit == 0 || (c->site->read_timeout && c->site->read_timeout < limit))
@@ -281,6 +282,7 @@ dg_http_call_end(struct dg_http_call *c, enum dg_http_error error, const char *t
 			c->r.limit);
 	r.text = why;
 	r.sent = c->connected;
+	r.took = c->slot ? dg_http_clock(s->h) - c->began : 0;
 	r.body = c->body;
 	c->body = DG_BUF_INIT;
 	r.retry_after = c->retry_after && *c->retry_after ? c->retry_after : NULL;

@@ -80,6 +80,7 @@ struct dg_http_result {
 	enum dg_http_error error;
 	int status;         /* 0 when no answer began */
 	bool sent;          /* the peer may have seen the request */
+	dg_usec took;       /* since it was this call's turn */
 	struct dg_buf body; /* what was collected; take it, or it is freed */
 	const char *retry_after, *date, *content_type; /* header values, or NULL */
 	const char *text; /* for people; "" when error is DG_HTTP_OK */

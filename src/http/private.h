@@ -85,6 +85,7 @@ struct dg_http_call {
 	size_t part, part_off;
 	bool connected, cancelled, too_large, begun;
 	dg_usec alive; /* last sign of life */
+	dg_usec began; /* its turn came */
 	int status;
 	size_t received;
 	struct dg_buf body;

@@ -39,9 +39,20 @@ trouble_interval(const struct dg_pace *p, uint32_t random)
 	return wait < p->idle ? p->idle : wait;
 }
 
+/* Twice as many as now, but no more than the rate takes at this distance. */
+static unsigned
+more(const struct dg_pace *p, dg_usec took)
+{
+	dg_usec enough = took * DG_PACE_RATE / DG_SEC + 1;
+	dg_usec n = (dg_usec)p->window * 2;
+
+	n = n < enough ? n : enough;
+	return n < p->max ? (unsigned)n : p->max;
+}
+
 void
-dg_pace_ended(struct dg_pace *p, dg_usec now, enum dg_pace_end how, dg_usec asked,
-	uint32_t random)
+dg_pace_ended(struct dg_pace *p, dg_usec now, enum dg_pace_end how, dg_usec took,
+	dg_usec asked, uint32_t random)
 {
 	dg_usec wait = 0;
 
@@ -55,10 +66,7 @@ dg_pace_ended(struct dg_pace *p, dg_usec now, enum dg_pace_end how, dg_usec aske
 		return;
 	}
 	p->troubles = 0;
-	if (how == DG_PACE_FULL)
-		p->window = p->window * 2 < p->max ? p->window * 2 : p->max;
-	else
-		p->window = 1;
+	p->window = how == DG_PACE_FULL ? more(p, took) : 1;
 	if (how == DG_PACE_EMPTY)
 		wait = now < p->warm && DG_PACE_QUICK < p->idle ? DG_PACE_QUICK : p->idle;
 	else

@@ -17,6 +17,9 @@
  * second half of them are popped within 30 ms. */
 #define DG_PACE_QUICK (50 * DG_MSEC)
 #define DG_PACE_WARM (2 * DG_SEC)
+/* Full pops per second that those in flight should allow: where answers come quickly one
+ * at a time is enough, and a poller's death puts less in doubt. */
+#define DG_PACE_RATE 400
 /* The longest interval after trouble: this is how late we notice that it is over. */
 #define DG_PACE_TROUBLE_MAX (5 * DG_SEC)
 
@@ -40,9 +43,9 @@ unsigned dg_pace_may(const struct dg_pace *p, dg_usec now);
 /* When there will be something to do; DG_USEC_NEVER: when a pop ends. */
 dg_usec dg_pace_next(const struct dg_pace *p);
 void dg_pace_began(struct dg_pace *p);
-/* A pop ended. ASKED: wait that the control plane named, or 0; RANDOM spreads agents
- * after trouble. */
-void dg_pace_ended(struct dg_pace *p, dg_usec now, enum dg_pace_end how, dg_usec asked,
-	uint32_t random);
+/* A pop ended. TOOK: how long it was under way; ASKED: wait that the control plane named,
+ * or 0; RANDOM spreads agents after trouble. */
+void dg_pace_ended(struct dg_pace *p, dg_usec now, enum dg_pace_end how, dg_usec took,
+	dg_usec asked, uint32_t random);
 
 #endif

@@ -38,6 +38,7 @@ struct slot {
 	bool failed;    /* the file took no more */
 	uint64_t last;  /* id of its last REQUEST */
 	int64_t popped; /* real time of its first byte */
+	dg_usec began;  /* the pop */
 	struct dg_popped_split *split;
 	struct dg_str map; /* while the answer is judged */
 	struct dg_buf variables;
@@ -212,8 +213,8 @@ on_popped(struct dg_cloud_result *r, void *arg)
 		dg_worker_say(q->p->worker, "%llu requests popped, up to %u pops at once",
 			(unsigned long long)q->total, q->pace.window);
 	}
-	dg_pace_ended(
-		&q->pace, dg_now(), how, r->wait, (uint32_t)dg_random_below(UINT32_MAX));
+	dg_pace_ended(&q->pace, dg_now(), how, dg_now() - s->began, r->wait,
+		(uint32_t)dg_random_below(UINT32_MAX));
 	dg_worker_send(q->p->worker, DG_MSG_POP_END, 0, &end);
 	if (!count)
 		settle(s, UINT64_MAX);
@@ -254,6 +255,7 @@ pop(struct queue *q, struct slot *s)
 
 	s->popping = s->held = true;
 	s->failed = false;
+	s->began = dg_now();
 	s->len = 0;
 	s->last = 0;
 	dg_popped_split_reset(s->split);

@@ -13,7 +13,7 @@ one(dg_usec at, enum dg_pace_end how, dg_usec asked)
 {
 	cr_assert_geq(dg_pace_may(&p, at), 1, "not yet");
 	dg_pace_began(&p);
-	dg_pace_ended(&p, at, how, asked, 0);
+	dg_pace_ended(&p, at, how, 50 * DG_MSEC, asked, 0);
 }
 
 Test(pace, idle_it_is_the_configured_interval_from_the_end)
@@ -23,7 +23,7 @@ Test(pace, idle_it_is_the_configured_interval_from_the_end)
 	dg_pace_began(&p);
 	cr_assert_eq(dg_pace_may(&p, T0), 0);
 	cr_assert_eq(dg_pace_next(&p), DG_USEC_NEVER);
-	dg_pace_ended(&p, T0 + DG_SEC, DG_PACE_EMPTY, 0, 0);
+	dg_pace_ended(&p, T0 + DG_SEC, DG_PACE_EMPTY, 50 * DG_MSEC, 0, 0);
 	cr_assert_eq(dg_pace_next(&p), T0 + DG_SEC + IDLE);
 	cr_assert_eq(dg_pace_may(&p, T0 + DG_SEC + IDLE - 1), 0);
 	cr_assert_eq(dg_pace_may(&p, T0 + DG_SEC + IDLE), 1);
@@ -61,20 +61,20 @@ Test(pace, several_while_they_come_back_full)
 	cr_assert_eq(dg_pace_may(&p, T0), 2);
 	dg_pace_began(&p);
 	dg_pace_began(&p);
-	dg_pace_ended(&p, T0, DG_PACE_FULL, 0, 0);
+	dg_pace_ended(&p, T0, DG_PACE_FULL, 50 * DG_MSEC, 0, 0);
 	cr_assert_eq(dg_pace_may(&p, T0), 3);
 	for (int i = 0; i < 3; i++)
 		dg_pace_began(&p);
 	for (int i = 0; i < 4; i++)
-		dg_pace_ended(&p, T0, DG_PACE_FULL, 0, 0);
+		dg_pace_ended(&p, T0, DG_PACE_FULL, 50 * DG_MSEC, 0, 0);
 	cr_assert_eq(dg_pace_may(&p, T0), 8);
 	for (int i = 0; i < 8; i++)
 		dg_pace_began(&p);
-	dg_pace_ended(&p, T0, DG_PACE_SOME, 0, 0);
+	dg_pace_ended(&p, T0, DG_PACE_SOME, 50 * DG_MSEC, 0, 0);
 	cr_assert_eq(dg_pace_may(&p, T0), 0);
 	cr_assert_eq(dg_pace_next(&p), DG_USEC_NEVER);
 	for (int i = 0; i < 7; i++)
-		dg_pace_ended(&p, T0, DG_PACE_EMPTY, 0, 0);
+		dg_pace_ended(&p, T0, DG_PACE_EMPTY, 50 * DG_MSEC, 0, 0);
 	cr_assert_eq(dg_pace_next(&p), T0 + DG_PACE_QUICK);
 }
 
@@ -94,7 +94,7 @@ Test(pace, trouble_makes_it_slower_up_to_a_bound_and_success_ends_it)
 	cr_assert_eq(dg_pace_next(&p), t + IDLE);
 	t = dg_pace_next(&p);
 	dg_pace_began(&p);
-	dg_pace_ended(&p, t, DG_PACE_TROUBLE, 0, UINT32_MAX);
+	dg_pace_ended(&p, t, DG_PACE_TROUBLE, 50 * DG_MSEC, 0, UINT32_MAX);
 	cr_assert_eq(dg_pace_next(&p), t + IDLE); /* jitter never goes below */
 	t = dg_pace_next(&p);
 	one(t, DG_PACE_TROUBLE, 77 * DG_SEC);
@@ -116,7 +116,22 @@ Test(pace, jitter_and_odd_intervals)
 	dg_pace_init(&p, IDLE, 8);
 	one(T0, DG_PACE_TROUBLE, 0);
 	dg_pace_began(&p);
-	dg_pace_ended(&p, T0, DG_PACE_TROUBLE, 0, UINT32_MAX);
+	dg_pace_ended(&p, T0, DG_PACE_TROUBLE, 50 * DG_MSEC, 0, UINT32_MAX);
 	cr_assert_geq(dg_pace_next(&p), T0 + 3 * IDLE / 2);
 	cr_assert_lt(dg_pace_next(&p), T0 + 3 * IDLE / 2 + DG_MSEC);
+}
+
+Test(pace, where_answers_come_quickly_one_at_a_time_is_enough)
+{
+	static const struct {
+		dg_usec took;
+		unsigned want;
+	} rows[] = {{DG_MSEC, 1}, {2499, 1}, {2500, 2}, {4 * DG_MSEC, 2}, {DG_SEC, 2}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		dg_pace_init(&p, IDLE, 8);
+		dg_pace_began(&p);
+		dg_pace_ended(&p, T0, DG_PACE_FULL, rows[i].took, 0, 0);
+		cr_assert_eq(dg_pace_may(&p, T0), rows[i].want, "row %zu", i);
+	}
 }
