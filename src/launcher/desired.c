@@ -127,13 +127,23 @@ on_reconsider(sd_event_source *s, uint64_t usec, void *arg)
 	return 0;
 }
 
+/* Judge again when the next TTL is over. */
+static void
+rearm(struct dg_launcher *l)
+{
+	dg_usec due = dg_policy_due(&l->policy);
+
+	if (due != DG_USEC_NEVER)
+		dg_launcher_timer(l, &l->reconsider, due + DG_SEC / 2, DG_SEC / 2,
+			on_reconsider, l);
+}
+
 static void
 tell_ttl(struct dg_launcher *l, const struct dg_map *wanted)
 {
 	struct dg_map names = DG_MAP_INIT;
 	auto_buf text = DG_BUF_INIT;
 	struct dg_msg_ttl_deployments m;
-	dg_usec due = dg_policy_due(&l->policy);
 
 	DG_MAP_EACH(wanted, s)
 	{
@@ -143,9 +153,7 @@ tell_ttl(struct dg_launcher *l, const struct dg_map *wanted)
 			dg_buf_addf(&text, "%.*s\n", DG_FMT(u->deployment));
 	}
 	dg_map_clear(&names);
-	if (due != DG_USEC_NEVER)
-		dg_launcher_timer(
-			l, &l->reconsider, due + DG_SEC, DG_SEC, on_reconsider, l);
+	rearm(l);
 	if (dg_str_eq(dg_buf_str(&text), dg_buf_str(&l->ttl_names)))
 		return;
 	dg_buf_reset(&l->ttl_names);
@@ -301,8 +309,12 @@ dg_desired_use(struct dg_launcher *l, const struct dg_request *r, int pending)
 		return;
 	dg_policy_use(&l->policy, dg_str(r->deployment), dg_str(r->location), r->branch,
 		pending, dg_now());
-	if (pending <= 0 || !dg_policy_ttl(&l->policy, r->branch))
+	if (!dg_policy_ttl(&l->policy, r->branch))
 		return;
+	if (pending <= 0) {
+		rearm(l);
+		return;
+	}
 	p = dg_map_get(&l->places,
 		dg_place_key(&key, dg_str(r->deployment), dg_str(r->location)));
 	if (!p || !p->loc.wanted)

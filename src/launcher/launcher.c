@@ -333,6 +333,10 @@ message(struct dg_worker *w, enum dg_msg_type type, uint64_t id, void *payload)
 			dg_desired(l, dg_strn(m->body.p, m->body.n));
 		break;
 	}
+	case DG_MSG_UNCHANGED: /* the same workspace, looked at anew */
+		if (l->desired_seen)
+			dg_relay_unknown(l);
+		break;
 	case DG_MSG_KNOWN: {
 		const struct dg_msg_known *m = payload;
 

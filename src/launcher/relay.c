@@ -422,6 +422,7 @@ dg_relay_go(struct dg_request *r)
 	r->started = dg_wall_usec();
 	TAILQ_INSERT_TAIL(&r->server->running, r, link);
 	r->l->count.running++;
+	dg_report_server(r->server);
 	(void)DG_CRASH(CALLING);
 	if (r->run)
 		dg_runs_go(r);
@@ -441,6 +442,7 @@ dg_relay_slot_free(struct dg_request *r, bool gave_up)
 		dg_slots_gave_up(s->slots, r->row->lane, dg_now());
 	else
 		dg_slots_done(s->slots, r->row->lane);
+	dg_report_server(s);
 	if (s->channel)
 		dg_server_pump(s);
 }
