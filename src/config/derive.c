@@ -68,7 +68,8 @@ copy_list(struct dg_settings *s, unsigned roles, const char *to, const char *fro
 static void
 queues(const struct dg_yaml_node *root, struct dg_settings *s)
 {
-	const unsigned roles = DG_KEYS_FOR_NET | DG_KEYS_FOR_MASTER;
+	const unsigned roles =
+		DG_KEYS_FOR_NET | DG_KEYS_FOR_LAUNCHER | DG_KEYS_FOR_MASTER;
 	const struct dg_yaml_node *more =
 		dg_config_at(root, "agent_queues.additional_queues");
 	const struct dg_yaml_node *plain =
