@@ -31,6 +31,9 @@ def test_a_run_waits_for_its_release(place):
     e = d.event(event="RUN_EXIT")
     assert (e["known"], e["code"], e["tail"]) == (True, 5, "said\n")
     assert place.starts("r1") == 1
+    # Its tags can be had at each of these events.
+    tags = [d.event(answer="tags_now", id="r1")["text"] for _ in range(4)]
+    assert tags == [f'"process/pid": "{h["pid"]}"'] * 4
     d.send("logs", "r1", "run", 5, 3)
     assert d.event(event="LOGS")["text"] == "said\n"
 

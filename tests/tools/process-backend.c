@@ -87,13 +87,6 @@ say_event(const struct dg_backend_event *ev)
 }
 
 static void
-on_backend(void *arg, const struct dg_backend_event *ev)
-{
-	(void)arg;
-	say_event(ev);
-}
-
-static void
 answer(const char *command, const char *id, int r, const char *text)
 {
 	auto_buf b = DG_BUF_INIT;
@@ -106,6 +99,19 @@ answer(const char *command, const char *id, int r, const char *text)
 	dg_jw_kstr(&w, "text", text);
 	dg_jw_close_object(&w);
 	print(&b);
+}
+
+static void
+on_backend(void *arg, const struct dg_backend_event *ev)
+{
+	auto_buf b = DG_BUF_INIT;
+
+	(void)arg;
+	say_event(ev);
+	if (ev->type == DG_EV_RUN_STARTED || ev->type == DG_EV_RUN_EXIT) {
+		ops->run_tags(backend, ev->id, &b); /* also of one that has ended since */
+		answer("tags_now", ev->id, 0, b.n ? b.p : "");
+	}
 }
 
 static void

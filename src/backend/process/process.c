@@ -61,10 +61,10 @@ close_backend(struct dg_backend *b)
 	{
 		dg_unit_free(s->value);
 	}
+	dg_emit_close(b);
 	dg_map_clear(&b->servers);
 	dg_map_clear(&b->runs);
 	dg_outputs_close(&b->outputs);
-	dg_emit_close(b);
 	dg_drop_close(b);
 	sd_event_source_disable_unref(b->sweeper);
 	free(b->output_dir);
@@ -164,7 +164,9 @@ any_unit(struct dg_backend *b, const char *id)
 {
 	struct dg_unit *u = dg_unit_find(b, false, id);
 
-	return u ? u : dg_unit_find(b, true, id);
+	if (!u)
+		u = dg_unit_find(b, true, id);
+	return u ? u : dg_emit_ending(b, id);
 }
 
 static int
@@ -181,9 +183,9 @@ handle_tag(struct dg_backend *b, const char *id, char *buf, size_t size)
 static void
 run_tags(struct dg_backend *b, const char *run_id, struct dg_buf *out)
 {
-	const struct dg_unit *u = dg_unit_find(b, true, run_id);
+	const struct dg_unit *u = any_unit(b, run_id);
 
-	if (u && u->handle.pid)
+	if (u && u->run && u->handle.pid)
 		dg_buf_addf(out, "\"process/pid\": \"%d\"", u->handle.pid);
 }
 

@@ -91,6 +91,7 @@ struct dg_backend {
 	struct dg_outputs outputs;
 	struct dg_map servers, runs; /* id -> struct dg_unit */
 	struct dg_emitted *first, **last;
+	struct dg_unit *telling; /* whose last event is being told */
 	sd_event_source *emitter, *sweeper;
 };
 
@@ -98,6 +99,10 @@ struct dg_backend {
 int dg_emit_open(struct dg_backend *b, struct dg_err *e);
 void dg_emit_close(struct dg_backend *b);
 void dg_emit(struct dg_backend *b, const struct dg_backend_event *ev);
+/* The last one of a server or run: its id is free at once; what it was can be asked for
+ * until the event has been told (dg_emit_ending). Takes U. */
+void dg_emit_last(struct dg_unit *u, const struct dg_backend_event *ev);
+struct dg_unit *dg_emit_ending(const struct dg_backend *b, const char *id);
 
 /* folder.c */
 int dg_folders_open(struct dg_backend *b, struct dg_err *e);
@@ -117,7 +122,8 @@ void dg_drop_cgroup(struct dg_backend *b, const char *path);
 
 /* unit.c */
 struct dg_unit *dg_unit_new(struct dg_backend *b, bool run, const char *id);
-void dg_unit_free(struct dg_unit *u); /* out of its map, process left alone */
+void dg_unit_end(struct dg_unit *u);  /* out of its map, deaf */
+void dg_unit_free(struct dg_unit *u); /* that too; its process is left alone */
 struct dg_unit *dg_unit_find(const struct dg_backend *b, bool run, const char *id);
 void dg_unit_identify(struct dg_unit *u); /* boot, namespace into its handle */
 void dg_unit_names(const struct dg_unit *u, struct dg_output_names *names);

@@ -47,6 +47,13 @@ forget(struct dg_unit *u)
 	dg_unit_free(u);
 }
 
+static void
+emit_last(struct dg_unit *u, const struct dg_backend_event *ev)
+{
+	dg_drop_cgroup(u->b, u->handle.cgroup);
+	dg_emit_last(u, ev);
+}
+
 /* It certainly never started. */
 static void
 fail(struct dg_unit *u)
@@ -55,9 +62,8 @@ fail(struct dg_unit *u)
 		dg_fail(&u->failure, DG_TRANSPORT, 0,
 			u->stopping ? "stopped before it started"
 				    : "the process that was to start it is gone");
-	dg_emit(u->b, &(struct dg_backend_event){
-			      .type = DG_EV_RUN_FAILED, .id = u->id, .err = &u->failure});
-	forget(u);
+	emit_last(u, &(struct dg_backend_event){
+			     .type = DG_EV_RUN_FAILED, .id = u->id, .err = &u->failure});
 }
 
 static void
@@ -78,9 +84,8 @@ finish(struct dg_unit *u, bool known, int status)
 	started(u);
 	if (u->handle.pid && (u->stopping || !known)) /* else daglet-run did */
 		dg_unit_kill_tree(u, u->stopping);
-	dg_emit(u->b, &(struct dg_backend_event){
-			      .type = DG_EV_RUN_EXIT, .id = u->id, .exit = x});
-	forget(u);
+	emit_last(u, &(struct dg_backend_event){
+			     .type = DG_EV_RUN_EXIT, .id = u->id, .exit = x});
 }
 
 static void

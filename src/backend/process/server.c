@@ -28,9 +28,8 @@ finish(struct dg_unit *u, bool known, int status)
 	if (u->handle.socket)
 		(void)unlink(u->handle.socket);
 	dg_output_free(TAKE_PTR(u->output), true);
-	dg_emit(u->b, &(struct dg_backend_event){
-			      .type = DG_EV_SERVER_EXIT, .id = u->id, .exit = x});
-	dg_unit_free(u);
+	dg_emit_last(u, &(struct dg_backend_event){
+				.type = DG_EV_SERVER_EXIT, .id = u->id, .exit = x});
 }
 
 static int

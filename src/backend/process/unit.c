@@ -47,14 +47,23 @@ dg_unit_new(struct dg_backend *b, bool run, const char *id)
 }
 
 void
+dg_unit_end(struct dg_unit *u)
+{
+	sd_event_source **sources[] = {
+		&u->exited, &u->parent_exited, &u->told_source, &u->timer, &u->await};
+
+	if (dg_unit_find(u->b, u->run, u->id) == u)
+		dg_map_del(units(u->b, u->run), dg_str(u->id));
+	for (size_t i = 0; i < DG_N(sources); i++) {
+		sd_event_source_disable_unref(*sources[i]);
+		*sources[i] = NULL;
+	}
+}
+
+void
 dg_unit_free(struct dg_unit *u)
 {
-	dg_map_del(units(u->b, u->run), dg_str(u->id));
-	sd_event_source_disable_unref(u->exited);
-	sd_event_source_disable_unref(u->parent_exited);
-	sd_event_source_disable_unref(u->told_source);
-	sd_event_source_disable_unref(u->timer);
-	sd_event_source_disable_unref(u->await);
+	dg_unit_end(u);
 	dg_output_free(u->output, false);
 	dg_closep(&u->pidfd);
 	dg_closep(&u->parentfd);
