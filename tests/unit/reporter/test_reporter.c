@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "base/mem.h"
 #include "daglet/call.h"
@@ -102,6 +103,37 @@ wait_for_requests(size_t n)
 		DG_N(((const struct step[]){__VA_ARGS__})))
 
 TestSuite(reporter, .init = set_up);
+
+Test(reporter, a_large_answer_is_whole_and_holds_up_no_small_one)
+{
+	static const struct step steps[] = {OK};
+	size_t n = 20 * 1000 * 1000;
+	auto_free char *big = dg_xcalloc(1, n + 1);
+	struct dg_msg_deliver m = {.request_id = DG_STR("big"),
+		.api = DG_STR("PING_LOCATION"),
+		.deployment = DG_STR("prod"),
+		.response = {big, n, -1}};
+	auto_free char *got = dg_xcalloc(1, n + 200);
+	uLongf len = n + 200;
+	const char *p;
+
+	for (size_t i = 0; i < n; i++)
+		big[i] = (char)('a' + i % 7 + i / 1000 % 11);
+	start(steps, 1);
+	harness_send(&h, DG_MSG_DELIVER, 1, &m);
+	deliver(2, "small");
+	cr_assert_eq(harness_expect(&h, DG_MSG_DELIVERED)->id, 2);
+	cr_assert_eq(harness_expect(&h, DG_MSG_DELIVERED)->id, 1);
+	p = strstr(strstr(server.last.p, "\r\n\r\n") + 4, "\r\n\r\n") + 4;
+	cr_assert_eq(uncompress((Bytef *)got, &len, (const Bytef *)p,
+			     server.last.n - (size_t)(p - server.last.p)),
+		Z_OK);
+	p = strstr(got, "\"response\": ");
+	cr_assert(p);
+	cr_assert_eq(memcmp(p + 12, big, n), 0);
+	cr_assert_str_eq(p + 12 + n, "}");
+	end();
+}
 
 Test(reporter, an_answer_is_uploaded_until_it_is_taken)
 {
