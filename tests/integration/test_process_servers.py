@@ -204,6 +204,19 @@ def test_adopted_by_a_second_launcher(place):
     nothing_left(place, d)
 
 
+def test_a_cgroup_of_one_that_ended_unseen_goes_at_the_next_start(place):
+    d = place.driver()
+    h = json.loads(d.server("00000000000000ba", *SLEEPER))
+    d.kill()
+    os.kill(h["pid"], signal.SIGKILL)
+    wait_for(lambda: h["pid"] in place.reap())
+    d = place.driver()
+    wait_for(lambda: not place.cgroups())
+    assert os.path.exists(h["output"])  # the sweep gets it, unless its handle comes first
+    assert d.ask("adopt_server", "00000000000000ba", json.dumps(h))["result"] == 0
+    nothing_left(place, d)
+
+
 def test_adopted_and_nobody_tells_how_it_ended(place):
     d = place.driver()
     text = d.server("00000000000000ac", *SLEEPER)

@@ -62,6 +62,7 @@ dg_drop_close(struct dg_backend *b)
 		struct dg_dropped *d = b->dropped;
 
 		b->dropped = d->next;
+		(void)dg_cgroup_remove(d->path); /* the next start sweeps the rest */
 		free(d);
 	}
 }

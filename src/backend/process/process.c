@@ -103,6 +103,8 @@ open_backend(
 		r = dg_fail(e, DG_CONFIG, errno, "cannot find %s", b->helper);
 		dg_err_next(e, "install daglet as a whole: without it no run can start");
 	}
+	if (r == 0 && b->cgroup) /* of what ended while no daglet was there */
+		dg_cgroup_sweep(b->cgroup, b->cgroup_prefix);
 	if (r == 0)
 		r = dg_outputs_open(
 			&b->outputs, host->event, output_max(host->settings), e);
