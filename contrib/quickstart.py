@@ -220,16 +220,20 @@ class Walk:
         def loaded():
             seen.update(next(one for one in self.plane.location_list(full=True)["locations"]
                              if one["name"] == LOCATION))
-            return seen["error"] or (seen["loads"] and seen["server"] in ("RUNNING", "FAILED"))
+            return seen["error"] or seen["loads"]
 
         self.poll(loaded, f"location {LOCATION}")
         took = time.monotonic() - begun
-        if seen["error"] or seen["server"] != "RUNNING":
-            error = seen["error"] or {"message": f"its code server is {seen['server']}"}
+        if seen["error"]:
             raise Wrong(f"location {LOCATION} could not be loaded ({took:.1f} s after it was "
-                        f"added):\n{told(error)}")
-        self.say("location", f"{LOCATION} is RUNNING, {took:.1f} s after it was added")
+                        f"added):\n{told(seen['error'])}")
+        self.say("location", f"{LOCATION} is loaded, {took:.1f} s after it was added")
         self.manifest = seen["manifest"]
+
+    def heartbeat(self):
+        """What the agent says of the code server (every 30 s)."""
+        self.plane.location_wait(name=LOCATION, server="RUNNING", wait=PATIENCE)
+        self.say("heartbeat", f"the code server of {LOCATION} is RUNNING")
 
     def definitions(self):
         for repository in self.manifest["repositories"]:
@@ -379,6 +383,7 @@ class Walk:
         self.ticks()
         self.queries()
         run = self.runs()
+        self.heartbeat()
         self.dagster(run)
         self.problems()
         self.further()

@@ -14,7 +14,7 @@ import pytest
 
 QUICKSTART = harness.ROOT / "contrib" / "quickstart.sh"
 STEPS = ("devplane", "agent", "location", "definitions", "sensor", "schedule", "partitions",
-         "plan", "subset", "notebook", "shared run", "run", "dagster")
+         "plan", "subset", "notebook", "shared run", "run", "heartbeat", "dagster")
 LIMIT = 600
 QUARTER, PERIOD, GIBIBYTE = 25_000, 100_000, 1 << 30
 
