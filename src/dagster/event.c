@@ -45,7 +45,7 @@ engine_data(struct dg_jw *w, struct dg_str error)
 
 /* The keys stand in the order in which the Python agent fills its dictionary. */
 static void
-record(struct dg_buf *out, const struct dg_run *r, const char *type,
+record(struct dg_buf *out, const struct dg_dagster_run *r, const char *type,
 	struct dg_str message, struct dg_str error, int64_t wall_usec)
 {
 	struct dg_jw w = dg_jw(out);
@@ -84,7 +84,7 @@ record(struct dg_buf *out, const struct dg_run *r, const char *type,
 }
 
 void
-dg_event_engine(struct dg_buf *out, const struct dg_run *r, struct dg_str message,
+dg_event_words(struct dg_buf *out, const struct dg_dagster_run *r, struct dg_str message,
 	bool prefix, struct dg_str error, int64_t wall_usec)
 {
 	auto_buf text = DG_BUF_INIT;
@@ -96,7 +96,7 @@ dg_event_engine(struct dg_buf *out, const struct dg_run *r, struct dg_str messag
 }
 
 void
-dg_event_variables(struct dg_buf *out, enum dg_event what, const struct dg_run *r,
+dg_event_variables(struct dg_buf *out, enum dg_event what, const struct dg_dagster_run *r,
 	struct dg_str agent, struct dg_str error, int64_t wall_usec)
 {
 	auto_buf text = DG_BUF_INIT;
@@ -128,7 +128,7 @@ dg_event_variables(struct dg_buf *out, enum dg_event what, const struct dg_run *
 		prefix = false;
 		break;
 	}
-	dg_event_engine(out, r, dg_buf_str(&text), prefix, error, wall_usec);
+	dg_event_words(out, r, dg_buf_str(&text), prefix, error, wall_usec);
 }
 
 void
@@ -148,7 +148,7 @@ dg_tags_variables(struct dg_buf *out, const char *run_id, struct dg_str members)
 }
 
 void
-dg_tags_add(struct dg_buf *members, const char *key, struct dg_str value)
+dg_tags_put(struct dg_buf *members, const char *key, struct dg_str value)
 {
 	if (members->n)
 		dg_buf_adds(members, ", ");
@@ -161,8 +161,8 @@ void
 dg_tags_agent(struct dg_buf *members, const char *agent_id, const char *label)
 {
 	if (label && *label)
-		dg_tags_add(members, "dagster/agent_label", dg_str(label));
-	dg_tags_add(members, "dagster/agent_id", dg_str(agent_id));
+		dg_tags_put(members, "dagster/agent_label", dg_str(label));
+	dg_tags_put(members, "dagster/agent_id", dg_str(agent_id));
 }
 
 void
@@ -185,7 +185,7 @@ dg_tags_grpc_info(struct dg_buf *members, const char *endpoint)
 		dg_jw_kint(&w, "port", colon ? atoi(colon + 1) : 0);
 	}
 	dg_jw_close_object(&w);
-	dg_tags_add(members, DG_TAG_GRPC_INFO, dg_buf_str(&info));
+	dg_tags_put(members, DG_TAG_GRPC_INFO, dg_buf_str(&info));
 }
 
 void
@@ -217,14 +217,15 @@ dg_run_records_variables(struct dg_buf *out, const char *run_id)
 }
 
 int
-dg_run_records_parse(struct dg_str body, struct dg_run *r, bool *found, struct dg_err *e)
+dg_run_records_parse(
+	struct dg_str body, struct dg_dagster_run *r, bool *found, struct dg_err *e)
 {
 	auto_buf text = DG_BUF_INIT;
 	struct dg_str list, item;
 	struct dg_json_iter it;
 	int rc = dg_json_check(body, DG_JSON_DEPTH_MAX, e);
 
-	*r = (struct dg_run){0};
+	*r = (struct dg_dagster_run){0};
 	*found = false;
 	if (rc < 0)
 		return dg_err_wrap(e, "the run's record");

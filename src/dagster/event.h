@@ -24,17 +24,18 @@ void dg_agent_name(struct dg_buf *out, const char *agent_id, const char *label);
 /* {"eventRecord": {...}} of StoreEvent. AGENT: dg_agent_name(). ERROR: an error's text
  * (cut to size here), or empty. Sent with the headers Idempotency-Key and
  * X-Event-Write: true. */
-void dg_event_variables(struct dg_buf *out, enum dg_event what, const struct dg_run *r,
-	struct dg_str agent, struct dg_str error, int64_t wall_usec);
+void dg_event_variables(struct dg_buf *out, enum dg_event what,
+	const struct dg_dagster_run *r, struct dg_str agent, struct dg_str error,
+	int64_t wall_usec);
 /* The same with words of our own, without "[DagsterCloudAgent] " unless PREFIX. */
-void dg_event_engine(struct dg_buf *out, const struct dg_run *r, struct dg_str message,
-	bool prefix, struct dg_str error, int64_t wall_usec);
+void dg_event_words(struct dg_buf *out, const struct dg_dagster_run *r,
+	struct dg_str message, bool prefix, struct dg_str error, int64_t wall_usec);
 
 /* {"runId", "jsonNewTags"} of addRunTags. MEMBERS: tags as members of a JSON object
  * without its braces, as made below and by the backends. */
 void dg_tags_variables(struct dg_buf *out, const char *run_id, struct dg_str members);
 /* Append the member "KEY": "VALUE", with a comma before it where there is one already. */
-void dg_tags_add(struct dg_buf *members, const char *key, struct dg_str value);
+void dg_tags_put(struct dg_buf *members, const char *key, struct dg_str value);
 /* dagster/agent_label (when there is a label), dagster/agent_id. */
 void dg_tags_agent(struct dg_buf *members, const char *agent_id, const char *label);
 /* .dagster/grpc_info: ENDPOINT is "unix:/path" or "host:port". */
@@ -44,6 +45,6 @@ void dg_tags_grpc_info(struct dg_buf *members, const char *endpoint);
  * data): -DG_USER when the answer is none; *FOUND false when there is no such run. */
 void dg_run_records_variables(struct dg_buf *out, const char *run_id);
 int dg_run_records_parse(
-	struct dg_str body, struct dg_run *r, bool *found, struct dg_err *e);
+	struct dg_str body, struct dg_dagster_run *r, bool *found, struct dg_err *e);
 
 #endif

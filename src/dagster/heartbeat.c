@@ -204,7 +204,7 @@ cut_message(struct dg_str s)
 
 void
 dg_worker_statuses(struct dg_buf *out, bool supported, bool alive,
-	const struct dg_worker *list, size_t n, bool small)
+	const struct dg_worker_row *list, size_t n, bool small)
 {
 	static const char *const names[] = {
 		"RUNNING", "NOT_FOUND", "FAILED", "SUCCESS", "UNKNOWN"};
@@ -241,7 +241,7 @@ dg_worker_statuses(struct dg_buf *out, bool supported, bool alive,
 }
 
 static void
-add_queues(struct dg_jw *w, const struct dg_heartbeat *h)
+add_queues(struct dg_jw *w, const struct dg_agent_heartbeat *h)
 {
 	dg_jw_key(w, "agent_queues_config");
 	dg_jw_open_object(w);
@@ -259,7 +259,7 @@ add_queues(struct dg_jw *w, const struct dg_heartbeat *h)
 }
 
 static void
-add_metadata(struct dg_jw *w, const struct dg_heartbeat *h)
+add_metadata(struct dg_jw *w, const struct dg_agent_heartbeat *h)
 {
 	dg_jw_key(w, "metadata");
 	dg_jw_open_object(w);
@@ -277,7 +277,7 @@ add_metadata(struct dg_jw *w, const struct dg_heartbeat *h)
 }
 
 void
-dg_heartbeat(struct dg_buf *out, const struct dg_heartbeat *h)
+dg_heartbeat(struct dg_buf *out, const struct dg_agent_heartbeat *h)
 {
 	auto_buf servers = DG_BUF_INIT;
 	struct dg_jw w = dg_jw(out);

@@ -44,16 +44,16 @@ void dg_server_heartbeat(struct dg_buf *out, const char *location,
 	enum dg_server_status status, struct dg_str error, struct dg_str metrics,
 	bool small);
 
-enum dg_worker_status {
-	DG_WORKER_RUNNING,
-	DG_WORKER_NOT_FOUND,
-	DG_WORKER_FAILED,
-	DG_WORKER_SUCCESS,
-	DG_WORKER_UNKNOWN,
+enum dg_worker_is {
+	DG_WORKER_IS_RUNNING,
+	DG_WORKER_IS_NOT_FOUND,
+	DG_WORKER_IS_FAILED,
+	DG_WORKER_IS_SUCCESS,
+	DG_WORKER_IS_UNKNOWN,
 };
-struct dg_worker {
+struct dg_worker_row {
 	const char *run_id;
-	enum dg_worker_status status;
+	enum dg_worker_is status;
 	const char *message; /* NULL: null; cut to 1000 characters here */
 	bool transient;
 	const char *worker_id; /* NULL: null */
@@ -61,9 +61,9 @@ struct dg_worker {
 /* CloudRunWorkerStatuses: SUPPORTED is whether run monitoring is; ALIVE is looked at only
  * then. SMALL empties the messages. */
 void dg_worker_statuses(struct dg_buf *out, bool supported, bool alive,
-	const struct dg_worker *list, size_t n, bool small);
+	const struct dg_worker_row *list, size_t n, bool small);
 
-struct dg_heartbeat {
+struct dg_agent_heartbeat {
 	int64_t wall_usec;
 	const char *agent_id, *agent_type;
 	const char *label;            /* NULL: null */
@@ -78,7 +78,7 @@ struct dg_heartbeat {
 	struct dg_str workers;     /* dg_worker_statuses() */
 	bool small;                /* the form that is sent after HTTP 413 */
 };
-void dg_heartbeat(struct dg_buf *out, const struct dg_heartbeat *h);
+void dg_heartbeat(struct dg_buf *out, const struct dg_agent_heartbeat *h);
 
 /* The variables of AddAgentHeartbeats: begin, deployments, errors (TimestampedError
  * texts, dagster/error.h), end. */

@@ -31,14 +31,14 @@ dg_run_id_valid(struct dg_str id)
 }
 
 void
-dg_run_clear(struct dg_run *r)
+dg_run_clear(struct dg_dagster_run *r)
 {
 	free(r->text);
 	free(r->id);
 	free(r->job);
 	free(r->status);
 	free(r->location);
-	*r = (struct dg_run){0};
+	*r = (struct dg_dagster_run){0};
 }
 
 static struct dg_str
@@ -65,7 +65,7 @@ read_status(struct dg_str run)
 }
 
 static int
-read_run(struct dg_run *r, struct dg_err *e)
+read_run(struct dg_dagster_run *r, struct dg_err *e)
 {
 	struct dg_str run = dg_json_trim(dg_str(r->text)), v;
 
@@ -93,11 +93,11 @@ read_run(struct dg_run *r, struct dg_err *e)
 }
 
 int
-dg_run_parse(struct dg_str text, struct dg_run *r, struct dg_err *e)
+dg_run_parse(struct dg_str text, struct dg_dagster_run *r, struct dg_err *e)
 {
 	int rc = dg_json_check(text, DG_JSON_DEPTH_MAX, e);
 
-	*r = (struct dg_run){0};
+	*r = (struct dg_dagster_run){0};
 	if (rc < 0)
 		return rc;
 	r->text = dg_str_dup(text);
@@ -108,31 +108,31 @@ dg_run_parse(struct dg_str text, struct dg_run *r, struct dg_err *e)
 }
 
 int
-dg_run_of_args(struct dg_str args, struct dg_run *r, struct dg_err *e)
+dg_run_of_args(struct dg_str args, struct dg_dagster_run *r, struct dg_err *e)
 {
 	struct dg_str run;
 
-	*r = (struct dg_run){0};
+	*r = (struct dg_dagster_run){0};
 	if (!dg_json_member(args, "pipeline_run", &run))
 		return dg_fail(e, DG_USER, 0, "the arguments hold no pipeline_run");
 	return dg_run_parse(run, r, e) < 0 ? dg_err_wrap(e, "pipeline_run") : 0;
 }
 
 bool
-dg_run_finished(const struct dg_run *r)
+dg_run_finished(const struct dg_dagster_run *r)
 {
 	return strcmp(r->status, "SUCCESS") == 0 || strcmp(r->status, "FAILURE") == 0 ||
 	       strcmp(r->status, "CANCELED") == 0;
 }
 
 char *
-dg_run_tag(const struct dg_run *r, const char *name)
+dg_run_tag(const struct dg_dagster_run *r, const char *name)
 {
 	return dg_json_member_dup(r->tags, name);
 }
 
 bool
-dg_run_isolated(const struct dg_run *r)
+dg_run_isolated(const struct dg_dagster_run *r)
 {
 	struct dg_str v;
 
@@ -159,7 +159,7 @@ dg_run_args_in_env(struct dg_str versions)
 }
 
 static void
-execute_run_args(const struct dg_run *r, struct dg_str ref, struct dg_buf *out)
+execute_run_args(const struct dg_dagster_run *r, struct dg_str ref, struct dg_buf *out)
 {
 	struct dg_jw w = dg_jw(out);
 
@@ -202,7 +202,7 @@ entry_point(struct dg_str repository, struct dg_strv *argv, struct dg_err *e)
 }
 
 int
-dg_run_worker(const struct dg_run *r, struct dg_str ref, bool in_env,
+dg_run_worker(const struct dg_dagster_run *r, struct dg_str ref, bool in_env,
 	const char *(*get)(void *arg, const char *name), void *arg, struct dg_strv *argv,
 	struct dg_strv *env, struct dg_err *e)
 {
@@ -237,8 +237,8 @@ dg_run_worker(const struct dg_run *r, struct dg_str ref, bool in_env,
 }
 
 int
-dg_run_start_args(
-	const struct dg_run *r, struct dg_str ref, struct dg_buf *out, struct dg_err *e)
+dg_run_start_args(const struct dg_dagster_run *r, struct dg_str ref, struct dg_buf *out,
+	struct dg_err *e)
 {
 	struct dg_jw w = dg_jw(out);
 

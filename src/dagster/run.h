@@ -17,7 +17,7 @@
 #define DG_RUN_ID_MAX 100
 bool dg_run_id_valid(struct dg_str id);
 
-struct dg_run {
+struct dg_dagster_run {
 	char *text; /* the whole PipelineRun, as it came */
 	char *id;
 	char *job;                   /* pipeline_name */
@@ -30,17 +30,17 @@ struct dg_run {
 
 /* TEXT: a PipelineRun. -DG_USER when it is none or its id is not valid; R is then empty.
  */
-int dg_run_parse(struct dg_str text, struct dg_run *r, struct dg_err *e);
+int dg_run_parse(struct dg_str text, struct dg_dagster_run *r, struct dg_err *e);
 /* ... from the arguments of LAUNCH_RUN and TERMINATE_RUN (their `pipeline_run`). */
-int dg_run_of_args(struct dg_str args, struct dg_run *r, struct dg_err *e);
-void dg_run_clear(struct dg_run *r);
+int dg_run_of_args(struct dg_str args, struct dg_dagster_run *r, struct dg_err *e);
+void dg_run_clear(struct dg_dagster_run *r);
 
 /* SUCCESS, FAILURE or CANCELED. */
-bool dg_run_finished(const struct dg_run *r);
+bool dg_run_finished(const struct dg_dagster_run *r);
 /* Has a process of its own (unless tagged dagster/isolation: disabled). */
-bool dg_run_isolated(const struct dg_run *r);
+bool dg_run_isolated(const struct dg_dagster_run *r);
 /* A tag's value, the caller's to free, or NULL. */
-char *dg_run_tag(const struct dg_run *r, const char *name);
+char *dg_run_tag(const struct dg_dagster_run *r, const char *name);
 
 #define DG_TAG_PID "process/pid"
 #define DG_TAG_SERVER_HANDLE ".dagster/server_handle"
@@ -55,14 +55,14 @@ bool dg_run_args_in_env(struct dg_str versions);
  * the location's env_vars (GET is as in dagster/metadata.h), and, when IN_ENV, the
  * arguments, which would else be in ARGV for everybody to read. REF is the user-code
  * instance ref. -DG_USER when the run has no code origin. */
-int dg_run_worker(const struct dg_run *r, struct dg_str ref, bool in_env,
+int dg_run_worker(const struct dg_dagster_run *r, struct dg_str ref, bool in_env,
 	const char *(*get)(void *arg, const char *name), void *arg, struct dg_strv *argv,
 	struct dg_strv *env, struct dg_err *e);
 
 /* The text of StartRun's message (ExecuteExternalPipelineArgs) and of CancelExecution's.
  * -DG_USER when the run has no remote origin. */
-int dg_run_start_args(
-	const struct dg_run *r, struct dg_str ref, struct dg_buf *out, struct dg_err *e);
+int dg_run_start_args(const struct dg_dagster_run *r, struct dg_str ref,
+	struct dg_buf *out, struct dg_err *e);
 void dg_run_cancel_args(const char *run_id, struct dg_buf *out);
 
 /* A code server's answer to StartRun or CancelExecution. */

@@ -130,6 +130,7 @@ struct dg_place {
 	bool dirty;          /* what is shown may be old */
 	bool keep;           /* named by the workspace that is being applied */
 	bool gone;           /* to be freed by dg_place_sweep() */
+	bool args_in_env;    /* its runs read their arguments there (dagster/run.h) */
 };
 
 struct dg_server {

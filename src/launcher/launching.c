@@ -7,7 +7,7 @@
 #include "base/rand.h"
 #include "daglet/crash.h"
 #include "dagster/error.h"
-#include "dagster/metadata.h"
+#include "dagster/run.h"
 #include "grpc/proto.h"
 #include "launcher/launcher.h"
 #include "log/log.h"
@@ -106,12 +106,26 @@ from_env(void *arg, const char *name)
 	return getenv(name);
 }
 
+/* Arguments belong into the environment: the instance ref may hold a token, and an argv is
+ * for everybody to read. A release that does not look there (or that nobody asked yet)
+ * gets them as it knows them. */
+static bool
+args_in_env(const struct dg_run *r)
+{
+	struct dg_place *p = r->facts.location
+				     ? dg_place_find(r->l, dg_str(r->deployment),
+					       dg_str(r->facts.location))
+				     : NULL;
+
+	return p && p->args_in_env;
+}
+
 static int
 start(struct dg_run *r, struct dg_err *e)
 {
 	struct dg_launcher *l = r->l;
 	auto_strv argv = {0}, env = {0};
-	auto_buf args = DG_BUF_INIT;
+	struct dg_dagster_run said = {.id = r->id, .code_origin = r->facts.code};
 	auto_free char *owner = dg_xasprintf("%s/%u", l->installation, l->slot);
 	auto_free char *image = NULL;
 	struct dg_run_spec spec;
@@ -119,17 +133,10 @@ start(struct dg_run *r, struct dg_err *e)
 
 	if (!r->facts.code.p)
 		return dg_fail(e, DG_USER, 0, "the run has no code origin");
-	err = dg_context_env_vars(r->facts.context.p ? r->facts.context : DG_STR("{}"),
-		from_env, NULL, &env, e);
+	err = dg_run_worker(&said, dg_launcher_ref(l, r->deployment, true),
+		args_in_env(r), from_env, NULL, &argv, &env, e);
 	if (err < 0)
 		return err;
-	dg_run_entry_point(&r->facts, &argv);
-	dg_strv_add(&argv, "api");
-	dg_strv_add(&argv, "execute_run");
-	/* Arguments in the environment: the instance ref may hold a token, and an argv is
-	 * for everybody to read. */
-	dg_run_args(&args, &r->facts, dg_launcher_ref(l, r->deployment, true));
-	dg_strv_put(&env, DG_STR("DAGSTER_EXECUTE_RUN_ARGS"), dg_buf_str(&args));
 	image = dg_json_member_dup(r->facts.repository, "container_image");
 	spec = (struct dg_run_spec){
 		.run_id = r->id,

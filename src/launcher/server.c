@@ -8,6 +8,7 @@
 #include "base/rand.h"
 #include "dagster/code_server.h"
 #include "dagster/error.h"
+#include "dagster/run.h"
 #include "grpc/proto.h"
 #include "launcher/launcher.h"
 #include "log/log.h"
@@ -334,6 +335,10 @@ list_done(void *arg, struct dg_call *call, struct dg_reply *reply)
 		dg_buf_addstr(&error, text);
 		dg_place_server_event(s, DG_LOC_LIST_FAIL, true, dg_buf_str(&error));
 	} else {
+		struct dg_str versions = DG_STR_NULL;
+
+		(void)dg_json_member(text, "dagster_library_versions", &versions);
+		s->p->args_in_env = dg_run_args_in_env(versions);
 		dg_place_server_event(s, DG_LOC_LISTED, false, DG_STR_NULL);
 	}
 }

@@ -21,7 +21,7 @@ do_run(char *const *a, struct dg_buf *out, struct dg_err *e)
 	auto_strv argv = {NULL, 0};
 	auto_strv env = {NULL, 0};
 	struct dg_jw w = dg_jw(out);
-	struct dg_run run;
+	struct dg_dagster_run run;
 	int r = dg_run_parse(dg_str(a[1]), &run, e);
 
 	if (r < 0)
@@ -71,7 +71,7 @@ int
 do_event(char *const *a, struct dg_buf *out, struct dg_err *e)
 {
 	auto_buf agent = DG_BUF_INIT;
-	struct dg_run run;
+	struct dg_dagster_run run;
 	int r = dg_run_parse(dg_str(a[1]), &run, e);
 
 	if (r < 0)
@@ -95,7 +95,7 @@ do_tags(char *const *a, struct dg_buf *out, struct dg_err *e)
 	else if (strcmp(a[0], "grpc-info") == 0)
 		dg_tags_grpc_info(&members, a[2]);
 	else
-		dg_tags_add(&members, DG_TAG_SERVER_HANDLE, dg_str(a[2]));
+		dg_tags_put(&members, DG_TAG_SERVER_HANDLE, dg_str(a[2]));
 	dg_tags_variables(out, a[1], dg_buf_str(&members));
 	return 0;
 }
@@ -105,7 +105,7 @@ do_tags(char *const *a, struct dg_buf *out, struct dg_err *e)
 int
 do_records(char *const *a, struct dg_buf *out, struct dg_err *e)
 {
-	struct dg_run run;
+	struct dg_dagster_run run;
 	bool found;
 	int r;
 
@@ -223,7 +223,7 @@ do_server_heartbeat(char *const *a, struct dg_buf *out, struct dg_err *e)
 int
 do_workers(char *const *a, struct dg_buf *out, struct dg_err *e)
 {
-	struct dg_worker w = {"r", (enum dg_worker_status)atoi(a[2]), a[3], *a[4] != 0,
+	struct dg_worker_row w = {"r", (enum dg_worker_is)atoi(a[2]), a[3], *a[4] != 0,
 		none_if_empty(a[5])};
 
 	(void)e;
@@ -237,7 +237,7 @@ int
 do_heartbeat(char *const *a, struct dg_buf *out, struct dg_err *e)
 {
 	const char *queues[] = {a[5], NULL};
-	struct dg_heartbeat h = {.wall_usec = WALL,
+	struct dg_agent_heartbeat h = {.wall_usec = WALL,
 		.agent_id = "an-id",
 		.agent_type = "ProcessUserCodeLauncher",
 		.label = none_if_empty(a[0]),

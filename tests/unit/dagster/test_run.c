@@ -51,7 +51,7 @@ Test(run, what_is_no_run)
 		"\"pipeline_name\": "
 		"\"j\"}",
 		"{\"__class__\": \"PipelineRun\", \"run_id\": \"x\"}"};
-	struct dg_run r;
+	struct dg_dagster_run r;
 	struct dg_err e;
 
 	for (size_t i = 0; i < DG_N(rows); i++)
@@ -90,7 +90,7 @@ Test(run, origins_that_start_nothing)
 	for (size_t i = 0; i < DG_N(rows); i++) {
 		auto_strv argv = {NULL, 0};
 		auto_strv env = {NULL, 0};
-		struct dg_run r;
+		struct dg_dagster_run r;
 		struct dg_err e;
 
 		cr_assert_eq(dg_run_parse(dg_str(rows[i]), &r, &e), 0);
@@ -123,7 +123,7 @@ Test(run, records_that_are_none)
 		"{\"runs\": {\"getRunRecords\": [5]}}",
 		"{\"runs\": {\"getRunRecords\": [{\"serializedPipelineRun\": null}]}}",
 		"{\"runs\": {\"getRunRecords\": [{\"serializedPipelineRun\": \"{}\"}]}}"};
-	struct dg_run r;
+	struct dg_dagster_run r;
 	bool found;
 	struct dg_err e;
 
