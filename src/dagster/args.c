@@ -8,6 +8,8 @@
 #include "json/json.h"
 #include "json/splice.h"
 
+#define TIMEOUT_MAX 1000000 /* seconds: eleven days */
+
 static int64_t
 seconds(const char *value, int64_t unset)
 {
@@ -18,7 +20,7 @@ seconds(const char *value, int64_t unset)
 		return unset;
 	errno = 0;
 	v = strtoll(value, &end, 10);
-	return errno || *end || v <= 0 ? unset : v;
+	return errno || *end || v <= 0 || v > TIMEOUT_MAX ? unset : v;
 }
 
 struct dg_grpc_timeouts
@@ -88,6 +90,9 @@ dg_args_deadline(
 	const struct dg_request_row *row = dg_request_row(kind);
 	int64_t own = 0;
 	bool said = dg_json_member_int(args, "timeout", &own);
+
+	/* Whatever it says, it can be added to a clock. */
+	own = own < 0 ? 0 : own > TIMEOUT_MAX ? TIMEOUT_MAX : own;
 
 	switch (row ? row->deadline : DG_DL_UNARY) {
 	case DG_DL_SCHEDULE:

@@ -35,7 +35,7 @@ int dg_args(struct dg_str body, struct dg_str *args, struct dg_err *e);
 bool dg_args_location(
 	struct dg_str args, enum dg_request_where where, struct dg_buf *out);
 
-/* The deadline of the call, in seconds. */
+/* The deadline of the call, in seconds: 0 to 1,000,000. */
 int64_t dg_args_deadline(
 	enum dg_request_kind kind, struct dg_str args, const struct dg_grpc_timeouts *t);
 

@@ -45,7 +45,7 @@ static void *
 look_up(void *arg)
 {
 	struct job *j = arg;
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 
 	j->gai = getaddrinfo(j->host, j->port, &hints, &j->ai);
 	j->num = errno;

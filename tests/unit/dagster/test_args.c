@@ -133,6 +133,27 @@ Test(args, composed_arguments)
 	}
 }
 
+Test(args, a_time_out_that_can_be_added_to_a_clock)
+{
+	static const struct dg_grpc_timeouts t = {60, 180, 61, 62};
+	static const struct {
+		enum dg_request_kind kind;
+		const char *args;
+		int64_t want;
+	} rows[] = {
+		{DG_REQ_GET_EXTERNAL_SENSOR_EXECUTION_DATA, "{\"timeout\": -5}", 0},
+		{DG_REQ_GET_EXTERNAL_SENSOR_EXECUTION_DATA, "{\"timeout\": 9e9}", 62},
+		{DG_REQ_GET_EXTERNAL_SCHEDULE_EXECUTION_DATA,
+			"{\"timeout\": 9223372036854775807}", 1000000},
+		{DG_REQ_GET_EXTERNAL_PARTITION_NAMES, "{\"timeout\": 5}", 60},
+		{DG_REQ_UNKNOWN, "{}", 60},
+	};
+
+	for (size_t i = 0; i < DG_N(rows); i++)
+		cr_assert_eq(dg_args_deadline(rows[i].kind, dg_str(rows[i].args), &t),
+			rows[i].want, "row %zu", i);
+}
+
 static void
 join(void *arg, struct dg_str key)
 {
