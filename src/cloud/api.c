@@ -169,7 +169,6 @@ part(struct dg_http_request *r, struct dg_http_part p)
 }
 
 static void on_http(struct dg_http_call *h, struct dg_http_result *r, void *arg);
-static void judge(struct dg_cloud_call *c, struct dg_http_result *r);
 
 static void
 on_http_data(struct dg_http_call *h, int status, struct dg_str bytes, void *arg)

@@ -236,8 +236,8 @@ dg_http_start(struct dg_http_site *s, const struct dg_http_request *r)
 	return c;
 }
 
-void
-dg_http_call_free(struct dg_http_call *c)
+static void
+call_free(struct dg_http_call *c)
 {
 	dg_buf_clear(&c->body);
 	free(c->url);
@@ -292,7 +292,7 @@ dg_http_call_end(struct dg_http_call *c, enum dg_http_error error, const char *t
 	if (!c->cancelled)
 		c->r.done(c, &r, c->r.arg);
 	dg_buf_clear(&r.body);
-	dg_http_call_free(c);
+	call_free(c);
 	dg_http_site_next(s);
 }
 
@@ -361,6 +361,6 @@ dg_http_cancel(struct dg_http_call *c)
 		return;
 	}
 	release(c, false);
-	dg_http_call_free(c);
+	call_free(c);
 	dg_http_kick(s->h);
 }

@@ -19,20 +19,6 @@ dg_http_headers_new(void)
 	return h;
 }
 
-struct dg_http_headers *
-dg_http_headers_copy(const struct dg_http_headers *h)
-{
-	struct dg_http_headers *copy = dg_new(struct dg_http_headers);
-	struct curl_slist **end = &copy->list;
-
-	for (const struct curl_slist *l = h->list; l; l = l->next) {
-		*end = dg_new(struct curl_slist);
-		(*end)->data = dg_xstrdup(l->data);
-		end = &(*end)->next;
-	}
-	return copy;
-}
-
 void
 dg_http_headers_free(struct dg_http_headers *h)
 {

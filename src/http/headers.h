@@ -7,7 +7,6 @@
 struct dg_http_headers;
 
 struct dg_http_headers *dg_http_headers_new(void);
-struct dg_http_headers *dg_http_headers_copy(const struct dg_http_headers *h);
 void dg_http_headers_free(struct dg_http_headers *h);
 void dg_http_headers_freep(struct dg_http_headers **h);
 /* Replaces a header of the same name, in any case. A name or value that could break the

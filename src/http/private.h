@@ -110,6 +110,5 @@ void dg_http_call_begin(struct dg_http_call *c, struct dg_http_slot *slot);
 void dg_http_call_options(struct dg_http_slot *slot);
 void dg_http_call_end(struct dg_http_call *c, enum dg_http_error error, const char *text);
 void dg_http_call_finished(struct dg_http_call *c, CURLcode code);
-void dg_http_call_free(struct dg_http_call *c);
 
 #endif
