@@ -51,6 +51,15 @@ dg_ending_begin(struct dg_run *r)
 }
 
 static void
+heard(void *arg, const struct dg_msg_call_done *m)
+{
+	struct dg_run *r = arg;
+
+	r->errand = NULL;
+	dg_ending_event(r, dg_run_refused(r, m) ? DG_TERM_EV_STRANGER : DG_TERM_EV_HEARD);
+}
+
+static void
 event(struct dg_run *r)
 {
 	auto_free char *name = dg_launcher_name(r->l);
@@ -58,7 +67,7 @@ event(struct dg_run *r)
 		r->terminate.how == DG_TERM_MARK ? "mark run as canceling"
 						 : "terminate run");
 
-	dg_run_queue_event(r, "terminating", text);
+	r->errand = dg_run_queue_event(r, "terminating", text, heard);
 }
 
 static void

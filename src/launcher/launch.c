@@ -13,10 +13,11 @@ dg_launch_begin(struct dg_launch *l, bool isolated, enum dg_launch_known known)
 	}
 	if (known == DG_KNOWN_NOTHING) {
 		l->state = DG_LAUNCH_INTENT;
-		return DO(INTENT);
+		return DO(INTENT) | DO(EVENTS);
 	}
 	if (isolated) { /* the backend looks by itself */
 		l->state = DG_LAUNCH_STARTING;
+		l->committed = l->heard = true;
 		return DO(EVENTS) | DO(START);
 	}
 	l->state = DG_LAUNCH_SERVER;
@@ -40,15 +41,24 @@ call(struct dg_launch *l)
 	return DO(PLACE) | DO(CALL);
 }
 
+/* The intent is committed, and the control plane has not said that it knows no such run. */
+static unsigned
+intended(struct dg_launch *l, enum dg_launch_event ev)
+{
+	if (ev == DG_LAUNCH_EV_STRANGER)
+		return done(l, DO(FORGET) | DO(ERROR));
+	l->committed |= ev == DG_LAUNCH_EV_INTENT_OK;
+	l->heard |= ev == DG_LAUNCH_EV_HEARD;
+	if (!l->committed || !l->heard)
+		return 0;
+	l->state = l->isolated ? DG_LAUNCH_STARTING : DG_LAUNCH_SERVER;
+	return l->isolated ? DO(START) : DO(SERVER);
+}
+
 static unsigned
 isolated(struct dg_launch *l, enum dg_launch_event ev)
 {
 	switch (ev) {
-	case DG_LAUNCH_EV_INTENT_OK:
-		if (l->state != DG_LAUNCH_INTENT)
-			return 0;
-		l->state = DG_LAUNCH_STARTING;
-		return DO(EVENTS) | DO(START);
 	case DG_LAUNCH_EV_HANDLE:
 		if (l->state != DG_LAUNCH_STARTING)
 			return 0;
@@ -72,11 +82,6 @@ static unsigned
 on_server(struct dg_launch *l, enum dg_launch_event ev)
 {
 	switch (ev) {
-	case DG_LAUNCH_EV_INTENT_OK:
-		if (l->state != DG_LAUNCH_INTENT)
-			return 0;
-		l->state = DG_LAUNCH_SERVER;
-		return DO(EVENTS) | DO(SERVER);
 	case DG_LAUNCH_EV_SERVER:
 		if (l->state != DG_LAUNCH_SERVER)
 			return 0;
@@ -116,5 +121,7 @@ dg_launch_event(struct dg_launch *l, enum dg_launch_event ev)
 {
 	if (l->state == DG_LAUNCH_DONE)
 		return 0;
+	if (l->state == DG_LAUNCH_INTENT)
+		return intended(l, ev);
 	return l->isolated ? isolated(l, ev) : on_server(l, ev);
 }

@@ -4,6 +4,9 @@
  * Isolated runs are started by the backend, which looks before it starts and holds the
  * worker back until the handle is committed:
  *   INTENT committed -> run_start -> HANDLE committed -> run_release -> started -> answer
+ * While the intent is being committed the first engine event is on its way: a run that the
+ * control plane refuses to know is not started. That is waited for a moment only
+ * (DG_LAUNCH_WORD); a control plane that is slow or away holds up no launch.
  * Other runs are started by their code server (StartRun), which has no key: where bytes
  * may have left, the server is asked for its current runs and the control plane for the
  * run's status, and in doubt the answer says so. The cosmetic calls (engine events, tags)
@@ -14,9 +17,13 @@
 
 #include <stdbool.h>
 
+#include "base/time.h"
+
+#define DG_LAUNCH_WORD (300 * DG_MSEC)
+
 enum dg_launch_state {
 	DG_LAUNCH_NEW,
-	DG_LAUNCH_INTENT,   /* waits for INTENT_OK */
+	DG_LAUNCH_INTENT,   /* waits for INTENT_OK, and for the control plane's word */
 	DG_LAUNCH_STARTING, /* the backend starts it */
 	DG_LAUNCH_COMMIT,   /* waits for HANDLE_OK */
 	DG_LAUNCH_RELEASED, /* waits for the worker */
@@ -30,6 +37,7 @@ enum dg_launch_state {
 struct dg_launch {
 	enum dg_launch_state state;
 	bool isolated;
+	bool committed, heard; /* INTENT */
 	bool look;  /* StartRun may have been sent, by us or by a launcher before us */
 	bool again; /* ... by one before us: it may be sent if the run has not begun */
 };
@@ -39,7 +47,9 @@ enum dg_launch_known { DG_KNOWN_NOTHING, DG_KNOWN_INTENT, DG_KNOWN_STARTED };
 
 enum dg_launch_event {
 	DG_LAUNCH_EV_INTENT_OK,
-	DG_LAUNCH_EV_HANDLE, /* the backend knows its name */
+	DG_LAUNCH_EV_HEARD,    /* the event is stored, or nobody says anything */
+	DG_LAUNCH_EV_STRANGER, /* the event is refused */
+	DG_LAUNCH_EV_HANDLE,   /* the backend knows its name */
 	DG_LAUNCH_EV_HANDLE_OK,
 	DG_LAUNCH_EV_STARTED,
 	DG_LAUNCH_EV_FAILED, /* certain that it did not start */

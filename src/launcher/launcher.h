@@ -345,7 +345,11 @@ struct dg_request *dg_run_pop(struct dg_run *r);
 void dg_run_next(struct dg_run *r);
 void dg_run_stage(struct dg_run *r, enum dg_handle_stage stage, uint64_t request,
 	void (*done)(struct dg_launcher *l, const char *key));
-void dg_run_queue_event(struct dg_run *r, const char *what, const char *message);
+/* FN may be NULL; its argument is R. */
+struct dg_errand *dg_run_queue_event(
+	struct dg_run *r, const char *what, const char *message, dg_errand_fn *fn);
+/* The control plane says no (it knows no such run): that is the run's error now. */
+bool dg_run_refused(struct dg_run *r, const struct dg_msg_call_done *m);
 void dg_run_queue_tags(struct dg_run *r, struct dg_str members);
 /* A held LAUNCH or TERMINATE may go on; one that waited for a slot has it. */
 void dg_runs_released(struct dg_request *q);

@@ -75,6 +75,29 @@ commit_intent(struct dg_run *r)
 }
 
 static void
+heard(void *arg, const struct dg_msg_call_done *m)
+{
+	struct dg_run *r = arg;
+
+	r->errand = NULL;
+	r->timer = sd_event_source_disable_unref(r->timer);
+	dg_launching_event(
+		r, dg_run_refused(r, m) ? DG_LAUNCH_EV_STRANGER : DG_LAUNCH_EV_HEARD);
+}
+
+static int
+on_silence(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct dg_run *r = arg;
+
+	(void)s;
+	(void)usec;
+	dg_errand_forget(TAKE_PTR(r->errand));
+	dg_launching_event(r, DG_LAUNCH_EV_HEARD);
+	return 0;
+}
+
+static void
 events(struct dg_run *r)
 {
 	struct dg_launcher *l = r->l;
@@ -84,7 +107,9 @@ events(struct dg_run *r)
 	auto_free char *text = dg_xasprintf("%s is launching run %s", name, r->id);
 	auto_buf tags = DG_BUF_INIT;
 
-	dg_run_queue_event(r, "launching", text);
+	r->errand = dg_run_queue_event(r, "launching", text, heard);
+	dg_launcher_timer(
+		l, &r->timer, dg_now() + DG_LAUNCH_WORD, 10 * DG_MSEC, on_silence, r);
 	if (label && label[0])
 		dg_tags_add(&tags, "dagster/agent_label", label);
 	dg_tags_add(&tags, "dagster/agent_id", l->agent_id);
@@ -93,7 +118,7 @@ events(struct dg_run *r)
 		auto_free char *more = dg_xasprintf(
 			"Launching %s without an isolated run environment.", r->id);
 
-		dg_run_queue_event(r, "not isolated", more);
+		dg_run_queue_event(r, "not isolated", more, NULL);
 	}
 }
 

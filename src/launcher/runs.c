@@ -227,16 +227,26 @@ dg_run_error(struct dg_run *r, const char *cls, const char *fmt, ...)
 
 /* What is told to the control plane about a run, in order, waited for by nobody. */
 
-void
-dg_run_queue_event(struct dg_run *r, const char *what, const char *message)
+struct dg_errand *
+dg_run_queue_event(
+	struct dg_run *r, const char *what, const char *message, dg_errand_fn *fn)
 {
 	auto_buf b = DG_BUF_INIT;
 	char key[37];
 
 	dg_event_engine(&b, &r->facts, message, DG_STR_NULL, dg_wall_usec());
 	dg_event_key(key, r->id, r->at->request_id, what);
-	dg_calls_text(&r->l->calls, DG_CALL_OP_STORE_EVENT, r->deployment, r->id, NULL,
-		key, dg_buf_str(&b), NULL, NULL);
+	return dg_calls_text(&r->l->calls, DG_CALL_OP_STORE_EVENT, r->deployment, r->id,
+		NULL, key, dg_buf_str(&b), fn, r);
+}
+
+bool
+dg_run_refused(struct dg_run *r, const struct dg_msg_call_done *m)
+{
+	if (m->cls != DG_USER)
+		return false;
+	dg_run_error(r, DG_CLS_EXCEPTION, "%.*s", DG_FMT(m->text));
+	return true;
 }
 
 void

@@ -7,17 +7,24 @@ unsigned
 dg_terminate_begin(struct dg_terminate *t, enum dg_terminate_how how)
 {
 	t->how = how;
-	switch (how) {
+	t->state = DG_TERM_TELLING;
+	return DO(EVENT);
+}
+
+static unsigned
+told(struct dg_terminate *t)
+{
+	switch (t->how) {
 	case DG_TERM_WORKER:
 		t->state = DG_TERM_ASKING;
-		return DO(EVENT) | DO(ASK);
+		return DO(ASK);
 	case DG_TERM_SERVER:
 		t->state = DG_TERM_FINDING;
-		return DO(EVENT) | DO(SERVER);
+		return DO(SERVER);
 	case DG_TERM_MARK:
 	default:
 		t->state = DG_TERM_MARKING;
-		return DO(EVENT) | DO(MARK);
+		return DO(MARK);
 	}
 }
 
@@ -46,6 +53,12 @@ unsigned
 dg_terminate_event(struct dg_terminate *t, enum dg_terminate_event ev)
 {
 	switch (t->state) {
+	case DG_TERM_TELLING:
+		if (ev == DG_TERM_EV_STRANGER)
+			return done(t, DO(ERROR));
+		if (ev == DG_TERM_EV_TIMEOUT)
+			return end(t, true);
+		return ev == DG_TERM_EV_HEARD ? told(t) : 0;
 	case DG_TERM_ASKING:
 		if (ev == DG_TERM_EV_FINISHED)
 			return done(t, DO(OK));

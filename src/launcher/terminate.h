@@ -3,6 +3,7 @@
  * PIPELINE_CANCELING is stored before the signal, otherwise the run ends as a failure;
  * but a control plane that does not answer does not keep a run alive: after 30 s the run
  * is stopped, and the answer's log line says so. Source: protocol.md 5.7, decisions 6.
+ * First comes an engine event; where the control plane refuses it, it knows no such run.
  *   isolated agents   mark as canceling; the worker watches its own status
  *   isolated run      finished? mark as canceling, stop the worker where it is ours
  *   else              mark as canceling, CancelExecution on the location's server
@@ -19,6 +20,7 @@
 enum dg_terminate_how { DG_TERM_MARK, DG_TERM_WORKER, DG_TERM_SERVER };
 
 enum dg_terminate_state {
+	DG_TERM_TELLING, /* the engine event is being stored */
 	DG_TERM_ASKING,  /* run records */
 	DG_TERM_FINDING, /* waits for the code server */
 	DG_TERM_MARKING, /* PIPELINE_CANCELING is being stored */
@@ -32,6 +34,8 @@ struct dg_terminate {
 };
 
 enum dg_terminate_event {
+	DG_TERM_EV_HEARD,    /* the engine event is stored, or nobody says anything */
+	DG_TERM_EV_STRANGER, /* it is refused: no such run */
 	DG_TERM_EV_ALIVE,    /* the run is there and not finished */
 	DG_TERM_EV_FINISHED, /* or unknown to the control plane */
 	DG_TERM_EV_UNASKED,  /* the question failed */
@@ -45,7 +49,7 @@ enum dg_terminate_event {
 };
 
 enum dg_terminate_do {
-	DG_TERM_DO_EVENT = 1u << 0,  /* queue the engine event */
+	DG_TERM_DO_EVENT = 1u << 0,  /* store the engine event */
 	DG_TERM_DO_ASK = 1u << 1,    /* run records */
 	DG_TERM_DO_SERVER = 1u << 2, /* wait for the code server */
 	DG_TERM_DO_MARK = 1u << 3,   /* store PIPELINE_CANCELING */

@@ -41,12 +41,14 @@ Test(launch, isolated)
 	struct dg_launch l;
 	char buf[256];
 
-	BEGIN(&l, true, NOTHING, "intent");
+	BEGIN(&l, true, NOTHING, "intent events");
 	LEV(&l, HANDLE, ""); /* nothing out of turn */
 	LEV(&l, HANDLE_OK, "");
 	LEV(&l, SERVER, "");
-	LEV(&l, INTENT_OK, "events start");
 	LEV(&l, INTENT_OK, "");
+	LEV(&l, INTENT_OK, "");
+	LEV(&l, HEARD, "start");
+	LEV(&l, HEARD, "");
 	LEV(&l, HANDLE, "handle");
 	LEV(&l, HANDLE, "");
 	LEV(&l, HANDLE_OK, "release");
@@ -54,9 +56,18 @@ Test(launch, isolated)
 	LEV(&l, STARTED, "");
 	LEV(&l, FAILED, "");
 
-	BEGIN(&l, true, NOTHING, "intent");
-	LEV(&l, INTENT_OK, "events start");
+	BEGIN(&l, true, NOTHING, "intent events");
+	LEV(&l, HEARD, "");
+	LEV(&l, INTENT_OK, "start");
 	LEV(&l, FAILED, "forget error");
+
+	/* the control plane knows no such run */
+	BEGIN(&l, true, NOTHING, "intent events");
+	LEV(&l, STRANGER, "forget error");
+	BEGIN(&l, true, NOTHING, "intent events");
+	LEV(&l, INTENT_OK, "");
+	LEV(&l, STRANGER, "forget error");
+	LEV(&l, HEARD, "");
 
 	/* a launcher before us died in between: the backend looks */
 	BEGIN(&l, true, INTENT, "events start");
@@ -73,21 +84,24 @@ Test(launch, on_the_code_server)
 	struct dg_launch l;
 	char buf[256];
 
-	BEGIN(&l, false, NOTHING, "intent");
+	BEGIN(&l, false, NOTHING, "intent events");
 	LEV(&l, SERVER, "");
 	LEV(&l, STARTED, "");
-	LEV(&l, INTENT_OK, "events server");
 	LEV(&l, INTENT_OK, "");
+	LEV(&l, INTENT_OK, "");
+	LEV(&l, HEARD, "server");
 	LEV(&l, SERVER, "place call");
 	LEV(&l, SERVER, "");
 	LEV(&l, ACCEPTED, "mark ok");
 
-	BEGIN(&l, false, NOTHING, "intent");
-	LEV(&l, INTENT_OK, "events server");
+	BEGIN(&l, false, NOTHING, "intent events");
+	LEV(&l, HEARD, "");
+	LEV(&l, INTENT_OK, "server");
 	LEV(&l, NO_SERVER, "forget error");
 
-	BEGIN(&l, false, NOTHING, "intent");
-	LEV(&l, INTENT_OK, "events server");
+	BEGIN(&l, false, NOTHING, "intent events");
+	LEV(&l, HEARD, "");
+	LEV(&l, INTENT_OK, "server");
 	LEV(&l, SERVER, "place call");
 	LEV(&l, REFUSED, "forget error");
 }
@@ -98,8 +112,9 @@ Test(launch, in_doubt_it_looks)
 	char buf[256];
 
 #define LOST                                                                             \
-	BEGIN(&l, false, NOTHING, "intent");                                             \
-	LEV(&l, INTENT_OK, "events server");                                             \
+	BEGIN(&l, false, NOTHING, "intent events");                                      \
+	LEV(&l, HEARD, "");                                                              \
+	LEV(&l, INTENT_OK, "server");                                                    \
 	LEV(&l, SERVER, "place call");                                                   \
 	LEV(&l, NOT_CURRENT, "");                                                        \
 	LEV(&l, LOST, "trouble look")
@@ -139,7 +154,10 @@ Test(terminate, a_worker)
 	struct dg_terminate t;
 	char buf[256];
 
-#define WORKER cr_assert_str_eq(T(dg_terminate_begin(&t, DG_TERM_WORKER)), "event ask")
+#define WORKER                                                                           \
+	cr_assert_str_eq(T(dg_terminate_begin(&t, DG_TERM_WORKER)), "event");            \
+	TEV(&t, ALIVE, "");                                                              \
+	TEV(&t, HEARD, "ask")
 	WORKER;
 	TEV(&t, SERVER, "");
 	TEV(&t, ALIVE, "mark");
@@ -163,7 +181,9 @@ Test(terminate, on_the_code_server)
 	struct dg_terminate t;
 	char buf[256];
 
-#define SERVED cr_assert_str_eq(T(dg_terminate_begin(&t, DG_TERM_SERVER)), "event server")
+#define SERVED                                                                           \
+	cr_assert_str_eq(T(dg_terminate_begin(&t, DG_TERM_SERVER)), "event");            \
+	TEV(&t, HEARD, "server")
 	SERVED;
 	TEV(&t, MARKED, "");
 	TEV(&t, SERVER, "mark");
@@ -187,12 +207,30 @@ Test(terminate, on_the_code_server)
 	TEV(&t, NO_SERVER, "error");
 }
 
+Test(terminate, a_stranger)
+{
+	struct dg_terminate t;
+	char buf[256];
+
+	for (int how = DG_TERM_MARK; how <= DG_TERM_SERVER; how++) {
+		dg_terminate_begin(&t, (enum dg_terminate_how)how);
+		TEV(&t, STRANGER, "error");
+		dg_terminate_begin(&t, (enum dg_terminate_how)how);
+		TEV(&t, TIMEOUT,
+			how == DG_TERM_MARK     ? "error"
+			: how == DG_TERM_WORKER ? "say stop ok"
+						: "say call");
+	}
+}
+
 Test(terminate, isolated_agents_only_mark)
 {
 	struct dg_terminate t;
 	char buf[256];
 
-#define MARK cr_assert_str_eq(T(dg_terminate_begin(&t, DG_TERM_MARK)), "event mark")
+#define MARK                                                                             \
+	cr_assert_str_eq(T(dg_terminate_begin(&t, DG_TERM_MARK)), "event");              \
+	TEV(&t, HEARD, "mark")
 	MARK;
 	TEV(&t, MARKED, "ok");
 	MARK;
