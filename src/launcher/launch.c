@@ -13,12 +13,12 @@ dg_launch_begin(struct dg_launch *l, bool isolated, enum dg_launch_known known)
 	}
 	if (known == DG_KNOWN_NOTHING) {
 		l->state = DG_LAUNCH_INTENT;
-		return DO(INTENT) | DO(EVENTS);
+		return DO(INTENT) | DO(HELLO);
 	}
 	if (isolated) { /* the backend looks by itself */
 		l->state = DG_LAUNCH_STARTING;
 		l->committed = l->heard = true;
-		return DO(EVENTS) | DO(START);
+		return DO(HELLO) | DO(EVENTS) | DO(START);
 	}
 	l->state = DG_LAUNCH_SERVER;
 	l->look = l->again = true;
@@ -52,7 +52,7 @@ intended(struct dg_launch *l, enum dg_launch_event ev)
 	if (!l->committed || !l->heard)
 		return 0;
 	l->state = l->isolated ? DG_LAUNCH_STARTING : DG_LAUNCH_SERVER;
-	return l->isolated ? DO(START) : DO(SERVER);
+	return DO(EVENTS) | (l->isolated ? DO(START) : DO(SERVER));
 }
 
 static unsigned

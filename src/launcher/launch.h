@@ -67,7 +67,7 @@ enum dg_launch_event {
 
 enum dg_launch_do {
 	DG_LAUNCH_DO_INTENT = 1u << 0, /* commit the intent */
-	DG_LAUNCH_DO_EVENTS = 1u << 1, /* queue engine events and tags */
+	DG_LAUNCH_DO_EVENTS = 1u << 1, /* queue tags, and the other engine event */
 	DG_LAUNCH_DO_START = 1u << 2,  /* backend run_start */
 	DG_LAUNCH_DO_HANDLE = 1u << 3, /* commit the handle */
 	DG_LAUNCH_DO_RELEASE = 1u << 4,
@@ -82,10 +82,11 @@ enum dg_launch_do {
 	DG_LAUNCH_DO_FORGET = 1u << 13, /* commit: it never started */
 	DG_LAUNCH_DO_OK = 1u << 14,     /* answer: success */
 	DG_LAUNCH_DO_ERROR = 1u << 15,  /* answer: the error at hand */
+	DG_LAUNCH_DO_HELLO = 1u << 17,  /* store the first engine event */
 	DG_LAUNCH_DO_MAYBE = 1u << 16,  /* answer: it may have been started */
 };
 
-/* Both return what is to be done, in the order of the bits. */
+/* Both return what is to be done. */
 unsigned dg_launch_begin(struct dg_launch *l, bool isolated, enum dg_launch_known known);
 unsigned dg_launch_event(struct dg_launch *l, enum dg_launch_event ev);
 

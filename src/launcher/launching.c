@@ -98,28 +98,32 @@ on_silence(sd_event_source *s, uint64_t usec, void *arg)
 }
 
 static void
+hello(struct dg_run *r)
+{
+	auto_free char *name = dg_launcher_name(r->l);
+	auto_free char *text = dg_xasprintf("%s is launching run %s", name, r->id);
+
+	r->errand = dg_run_queue_event(r, "launching", text, heard);
+	dg_launcher_timer(
+		r->l, &r->timer, dg_now() + DG_LAUNCH_WORD, 10 * DG_MSEC, on_silence, r);
+}
+
+static void
 events(struct dg_run *r)
 {
 	struct dg_launcher *l = r->l;
 	const char *label =
 		dg_settings_str(l->w->settings, "dagster_cloud_api.agent_label");
-	auto_free char *name = dg_launcher_name(l);
-	auto_free char *text = dg_xasprintf("%s is launching run %s", name, r->id);
+	auto_free char *text =
+		dg_xasprintf("Launching %s without an isolated run environment.", r->id);
 	auto_buf tags = DG_BUF_INIT;
 
-	r->errand = dg_run_queue_event(r, "launching", text, heard);
-	dg_launcher_timer(
-		l, &r->timer, dg_now() + DG_LAUNCH_WORD, 10 * DG_MSEC, on_silence, r);
 	if (label && label[0])
 		dg_tags_add(&tags, "dagster/agent_label", label);
 	dg_tags_add(&tags, "dagster/agent_id", l->agent_id);
 	dg_run_queue_tags(r, dg_buf_str(&tags));
-	if (!r->facts.isolated) {
-		auto_free char *more = dg_xasprintf(
-			"Launching %s without an isolated run environment.", r->id);
-
-		dg_run_queue_event(r, "not isolated", more, NULL);
-	}
+	if (!r->facts.isolated)
+		dg_run_queue_event(r, "not isolated", text, NULL);
 }
 
 /* Isolated: the backend. */
@@ -373,6 +377,8 @@ perform(struct dg_run *r, unsigned todo)
 
 	if (todo & DG_LAUNCH_DO_INTENT)
 		commit_intent(r);
+	if (todo & DG_LAUNCH_DO_HELLO)
+		hello(r);
 	if (todo & DG_LAUNCH_DO_EVENTS)
 		events(r);
 	if ((todo & DG_LAUNCH_DO_START) && start(r, &e) < 0) {

@@ -227,7 +227,7 @@ class Launcher(Role):
             limit)
 
     def server(self, name):
-        return self.states[SERVER, self.location(name)["server"]]
+        return self.states.get((SERVER, self.location(name).get("server")), {})
 
     def do(self, kind, args=None, location="", branch=False, attempt=0, expire=None, error="",
            deployment="prod", body=None):
@@ -448,9 +448,9 @@ def test_update_drains_the_old_server(folder, code):
         l.status("etl")
         old = l.server("etl")
         slow = l.do("GET_EXTERNAL_SENSOR_EXECUTION_DATA", sensor_args("etl", "sleepy"), "etl")
-        l.until(lambda: l.server("etl")["calls"] == 1, "call")
+        l.until(lambda: l.server("etl").get("calls") == 1, "call")
         l.desire(workspace(entry("etl", code(sleep=4, name="new.py"), 2.0)))
-        new = l.until(lambda: (s := l.server("etl"))["handle"] != old["handle"] and s, "switch")
+        new = l.until(lambda: (s := l.server("etl")).get("handle", old["handle"]) != old["handle"] and s, "switch")
         assert "slept" in l.answer(slow)["serialized_response_or_error"]
         l.until(lambda: not alive(int(old["handle"])), "the old one ends")
         assert alive(int(new["handle"]))
@@ -470,7 +470,7 @@ def test_dead_and_hung_servers_are_replaced(folder, code):
         second = int(l.server("etl")["handle"])
         assert second != first
         os.kill(second, signal.SIGSTOP)
-        l.until(lambda: (s := l.location("etl"))["server"] and int(l.server("etl")["handle"]) != second,
+        l.until(lambda: int(l.server("etl").get("handle", second)) != second,
                 "the hung one is replaced")
         l.until(lambda: not alive(second), "and ended")
 
@@ -493,7 +493,7 @@ def test_the_next_launcher_takes_servers_over(folder, code):
             assert time.monotonic() - began < 5
             assert int(l.server("etl")["handle"]) == pids[0]
             l.until(lambda: (s := l.location("old")).get("server") and s["timestamp"] == 2.0
-                    and int(l.server("old")["handle"]) != pids[1], "the stale one is replaced")
+                    and int(l.server("old").get("handle", pids[1])) != pids[1], "the stale one is replaced")
             l.until(lambda: not alive(pids[1]), "and ended")
             assert alive(pids[0])
             assert len([k for k in ledger.known if k[0] == 0]) <= 3
@@ -698,7 +698,7 @@ def test_nothing_is_lost_on_a_new_link(folder, code):
         l.desire(workspace(entry("etl", code(sleep=2))))
         l.status("etl")
         slow = l.do("GET_EXTERNAL_SENSOR_EXECUTION_DATA", sensor_args("etl", "sleepy"), "etl")
-        l.until(lambda: l.server("etl")["calls"] == 1, "call")
+        l.until(lambda: l.server("etl").get("calls") == 1, "call")
         with l.lock:
             l.relink()
         threading.Thread(target=l.play, daemon=True).start()

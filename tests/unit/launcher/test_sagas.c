@@ -10,7 +10,7 @@
 
 static const char *const launch_words[] = {"intent", "events", "start", "handle",
 	"release", "tags", "server", "place", "call", "trouble", "look", "ask", "mark",
-	"forget", "ok", "error", "maybe"};
+	"forget", "ok", "error", "maybe", "hello"};
 static const char *const term_words[] = {
 	"event", "ask", "server", "mark", "say", "stop", "call", "ok", "error"};
 
@@ -41,13 +41,13 @@ Test(launch, isolated)
 	struct dg_launch l;
 	char buf[256];
 
-	BEGIN(&l, true, NOTHING, "intent events");
+	BEGIN(&l, true, NOTHING, "intent hello");
 	LEV(&l, HANDLE, ""); /* nothing out of turn */
 	LEV(&l, HANDLE_OK, "");
 	LEV(&l, SERVER, "");
 	LEV(&l, INTENT_OK, "");
 	LEV(&l, INTENT_OK, "");
-	LEV(&l, HEARD, "start");
+	LEV(&l, HEARD, "events start");
 	LEV(&l, HEARD, "");
 	LEV(&l, HANDLE, "handle");
 	LEV(&l, HANDLE, "");
@@ -56,21 +56,21 @@ Test(launch, isolated)
 	LEV(&l, STARTED, "");
 	LEV(&l, FAILED, "");
 
-	BEGIN(&l, true, NOTHING, "intent events");
+	BEGIN(&l, true, NOTHING, "intent hello");
 	LEV(&l, HEARD, "");
-	LEV(&l, INTENT_OK, "start");
+	LEV(&l, INTENT_OK, "events start");
 	LEV(&l, FAILED, "forget error");
 
 	/* the control plane knows no such run */
-	BEGIN(&l, true, NOTHING, "intent events");
+	BEGIN(&l, true, NOTHING, "intent hello");
 	LEV(&l, STRANGER, "forget error");
-	BEGIN(&l, true, NOTHING, "intent events");
+	BEGIN(&l, true, NOTHING, "intent hello");
 	LEV(&l, INTENT_OK, "");
 	LEV(&l, STRANGER, "forget error");
 	LEV(&l, HEARD, "");
 
 	/* a launcher before us died in between: the backend looks */
-	BEGIN(&l, true, INTENT, "events start");
+	BEGIN(&l, true, INTENT, "events start hello");
 	LEV(&l, HANDLE, "handle");
 	LEV(&l, STARTED,
 		"tags ok"); /* found running: told before the handle is committed */
@@ -84,24 +84,24 @@ Test(launch, on_the_code_server)
 	struct dg_launch l;
 	char buf[256];
 
-	BEGIN(&l, false, NOTHING, "intent events");
+	BEGIN(&l, false, NOTHING, "intent hello");
 	LEV(&l, SERVER, "");
 	LEV(&l, STARTED, "");
 	LEV(&l, INTENT_OK, "");
 	LEV(&l, INTENT_OK, "");
-	LEV(&l, HEARD, "server");
+	LEV(&l, HEARD, "events server");
 	LEV(&l, SERVER, "place call");
 	LEV(&l, SERVER, "");
 	LEV(&l, ACCEPTED, "mark ok");
 
-	BEGIN(&l, false, NOTHING, "intent events");
+	BEGIN(&l, false, NOTHING, "intent hello");
 	LEV(&l, HEARD, "");
-	LEV(&l, INTENT_OK, "server");
+	LEV(&l, INTENT_OK, "events server");
 	LEV(&l, NO_SERVER, "forget error");
 
-	BEGIN(&l, false, NOTHING, "intent events");
+	BEGIN(&l, false, NOTHING, "intent hello");
 	LEV(&l, HEARD, "");
-	LEV(&l, INTENT_OK, "server");
+	LEV(&l, INTENT_OK, "events server");
 	LEV(&l, SERVER, "place call");
 	LEV(&l, REFUSED, "forget error");
 }
@@ -112,9 +112,9 @@ Test(launch, in_doubt_it_looks)
 	char buf[256];
 
 #define LOST                                                                             \
-	BEGIN(&l, false, NOTHING, "intent events");                                      \
+	BEGIN(&l, false, NOTHING, "intent hello");                                       \
 	LEV(&l, HEARD, "");                                                              \
-	LEV(&l, INTENT_OK, "server");                                                    \
+	LEV(&l, INTENT_OK, "events server");                                             \
 	LEV(&l, SERVER, "place call");                                                   \
 	LEV(&l, NOT_CURRENT, "");                                                        \
 	LEV(&l, LOST, "trouble look")
