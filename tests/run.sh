@@ -10,7 +10,7 @@ build=${DAGLET_TEST_BUILD:-$top/build}
 logs=$build/log
 export JOBS=${JOBS:-2}
 # Longest time of one part, in seconds.
-limit=${PART_TIMEOUT:-900}
+limit=${PART_TIMEOUT:-1800}
 export LC_ALL=C.UTF-8 DAGLET_VENV=$build/venv
 export PYTHONDONTWRITEBYTECODE=1
 unset MAKEFLAGS MAKELEVEL DAGSTER_HOME

@@ -5,6 +5,15 @@ import harness
 import pytest
 
 
+def pytest_collection_modifyitems(items):
+    """What runs side by side under pytest-xdist: a file for one agent stays in one worker, so
+    that module-wide set-ups are shared; the same file for another agent may run elsewhere."""
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        item.add_marker(pytest.mark.xdist_group(
+            f"{item.path.stem}:{params.get('agent_kind', '')}"))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """On failure show the ends of what devplane and agent wrote."""
