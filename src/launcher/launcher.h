@@ -180,8 +180,9 @@ struct dg_request {
 	struct dg_blob body;
 	int64_t submitted, started;
 	enum dg_request_stage stage;
-	bool unlisted;  /* the workspace does not have its location */
-	bool fell_back; /* the stream is asked, for want of the unary method */
+	dg_usec unknown_at; /* held for a location that the workspace does not have */
+	bool unlisted;      /* the workspace does not have its location */
+	bool fell_back;     /* the stream is asked, for want of the unary method */
 	struct dg_place *held_in;
 	struct dg_server *server;
 	struct dg_call *call;

@@ -277,8 +277,11 @@ event(struct dg_place *p, const struct dg_loc_event *ev, struct dg_str given)
 	p->retry_wall =
 		due == DG_USEC_NEVER ? 0 : dg_wall_usec() + (int64_t)(due - dg_now());
 	dg_launcher_timer(p->l, &p->tick, due, 10 * DG_MSEC, on_tick, p);
-	if (out.n || ev->type == DG_LOC_WANT)
-		dg_report_place(p);
+	/* A ping that only leads to the next one is no news. */
+	if ((ev->type == DG_LOC_PING_OK || ev->type == DG_LOC_PING_FAIL) &&
+		(out.n == 0 || (out.n == 1 && out.a[0].what == DG_DO_PING)))
+		return;
+	dg_report_place(p);
 	TAILQ_FOREACH (s, &p->servers, link)
 		dg_report_server(s);
 }

@@ -239,8 +239,12 @@ watch_held(struct dg_request *r)
 	dg_usec at =
 		r->expire ? dg_now() + (left > 0 ? (dg_usec)left : 0) : DG_USEC_NEVER;
 
-	if (!listed(r->held_in) && dg_now() + UNKNOWN_FOR < at)
-		at = dg_now() + UNKNOWN_FOR;
+	if (r->l->desired_seen && !listed(r->held_in)) {
+		if (!r->unknown_at)
+			r->unknown_at = dg_now() + UNKNOWN_FOR;
+		if (r->unknown_at < at)
+			at = r->unknown_at;
+	}
 	dg_launcher_timer(r->l, &r->timer, at, 50 * DG_MSEC, on_held, r);
 }
 
@@ -279,7 +283,7 @@ on_held(sd_event_source *s, uint64_t usec, void *arg)
 		} else {
 			dg_relay_expired(r);
 		}
-	} else if (listed(r->held_in)) {
+	} else if (!r->l->desired_seen || listed(r->held_in)) {
 		watch_held(r);
 	} else {
 		leave(r);
@@ -383,11 +387,16 @@ dg_relay_unknown(struct dg_launcher *l)
 		struct dg_place *p = slot->value;
 		struct dg_request *r, *next;
 
-		if (!p->nheld || listed(p) ||
-			!dg_map_get(&l->deployments, dg_str(p->deployment)))
+		bool known = dg_map_get(&l->deployments, dg_str(p->deployment));
+
+		if (!p->nheld || listed(p))
 			continue;
 		for (r = TAILQ_FIRST(&p->held); r; r = next) {
 			next = TAILQ_NEXT(r, link);
+			if (!known) { /* its deployment is asked for next time */
+				watch_held(r);
+				continue;
+			}
 			leave(r);
 			r->unlisted = true;
 			no_such_place(r);

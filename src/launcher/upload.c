@@ -274,7 +274,8 @@ dg_upload_answer(
 	} else if (what == DG_UP_JOB && s->state == DG_SNAP_PUTTING) {
 		s->state = DG_SNAP_STORED;
 	}
-	if (s->state == DG_SNAP_STORED)
+	/* A failure has forgotten all snaps. */
+	if (u->state == DG_US_SNAPS && s->state == DG_SNAP_STORED)
 		dg_packed_clear(&s->packed);
 }
 

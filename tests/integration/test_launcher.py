@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -13,14 +14,14 @@ import time
 import uuid
 import zlib
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from harness import EXAMPLES, alive, end_all, environment
-from roles import BUILD, Role, TABLE
+from roles import BUILD, TOP, Role
 
 DEPLOYMENT, LOCATION, SERVER, RUN, ROLE = range(5)
 STARTED, ENDED, GONE = 1, 2, 3
-KINDS = None
 WAIT = 60.0
 
 YAML = """\
@@ -39,23 +40,12 @@ user_code_launcher:
 
 
 def request_kinds():
-    import re
-
-    from roles import TOP
-
     text = (TOP / "include/daglet/request.h").read_text()
     return re.findall(r"^X\((\w+),", text, re.M)
 
 
 KINDS = request_kinds()
-OPS = None
-
-
 def call_ops():
-    import re
-
-    from roles import TOP
-
     text = (TOP / "include/daglet/call.h").read_text()
     return re.findall(r"^\s*X\((\w+),\s+\w+,", text, re.M)
 
@@ -512,7 +502,6 @@ class Snapshots:
                 "CONFIRM_UPLOAD": self.confirm, "UPDATE_RESULT": self.update}
 
     def check(self, m):
-        from urllib.parse import parse_qs
         q = parse_qs(m["args"])
         assert q["formats"] == ["json.gz", "json"]
         assert not m["body"]

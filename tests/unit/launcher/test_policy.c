@@ -20,7 +20,6 @@ settings(const char *const *kv)
 
 Test(policy, allowed)
 {
-	auto_free char *unused = NULL;
 	struct dg_settings *s = dg_settings_new();
 	struct dg_policy p;
 
