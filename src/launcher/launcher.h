@@ -202,6 +202,7 @@ struct dg_run {
 	bool known;     /* there is something to remember of it (INTENT or more) */
 	bool on_server; /* not isolated */
 	bool here;      /* the backend has it */
+	bool adopting;  /* ... of before, and has not said yet whether it ever started */
 	struct dg_buf handle;
 	const char *status; /* WorkerStatus, or NULL: not shown */
 	char *message;

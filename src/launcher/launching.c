@@ -27,6 +27,8 @@ dg_launching_begin(struct dg_run *r)
 {
 	enum dg_launch_known known = DG_KNOWN_NOTHING;
 
+	if (r->adopting)
+		return; /* dg_runs_backend() comes back here */
 	if (r->known)
 		known = r->stage == DG_STAGE_INTENT ? DG_KNOWN_INTENT : DG_KNOWN_STARTED;
 	r->on_server = !r->facts.isolated;
@@ -386,12 +388,12 @@ perform(struct dg_run *r, unsigned todo)
 		dg_launching_event(r, DG_LAUNCH_EV_FAILED);
 		return;
 	}
-	if (todo & DG_LAUNCH_DO_HANDLE)
-		dg_run_stage(r, DG_STAGE_STARTED, r->at->id, handle_ok);
-	if (todo & DG_LAUNCH_DO_RELEASE) {
+	if (todo & DG_LAUNCH_DO_HANDLE) {
 		(void)DG_CRASH(STARTED);
-		r->l->ops->run_release(r->l->backend, r->id);
+		dg_run_stage(r, DG_STAGE_STARTED, r->at->id, handle_ok);
 	}
+	if (todo & DG_LAUNCH_DO_RELEASE)
+		r->l->ops->run_release(r->l->backend, r->id);
 	if (todo & DG_LAUNCH_DO_TAGS) {
 		r->l->ops->run_tags(r->l->backend, r->id, &tags);
 		dg_run_queue_tags(r, dg_buf_str(&tags));
@@ -416,12 +418,15 @@ perform(struct dg_run *r, unsigned todo)
 		dg_relay_ok(dg_run_pop(r));
 	if (todo & DG_LAUNCH_DO_ERROR)
 		dg_relay_error(dg_run_pop(r), dg_buf_str(&r->trouble));
-	if (todo & DG_LAUNCH_DO_MAYBE)
+	if (todo & DG_LAUNCH_DO_MAYBE) {
+		/* In doubt for as long as somebody may ask again. */
+		dg_run_stage(r, DG_STAGE_INTENT, r->at->id, NULL);
 		dg_relay_fail(dg_run_pop(r), DG_CLS_LAUNCH_FAILED,
 			"The code server did not say whether it started run %s; it may "
 			"have "
 			"been started.",
 			r->id);
+	}
 	if (todo & (DG_LAUNCH_DO_OK | DG_LAUNCH_DO_ERROR | DG_LAUNCH_DO_MAYBE))
 		dg_run_next(r);
 }

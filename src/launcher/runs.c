@@ -16,6 +16,8 @@
  * remembers for days that it was started. */
 #define SHOWN_FOR (600 * DG_SEC)
 #define ON_SERVER_FOR (86400 * DG_SEC)
+/* A backend that finds a run gone knows by then whether and how it ended. */
+#define ENDS_FOLLOW DG_SEC
 
 struct dg_run *
 dg_run_get(struct dg_launcher *l, const char *id, const char *deployment)
@@ -77,6 +79,7 @@ on_forget(sd_event_source *s, uint64_t usec, void *arg)
 static void
 forget_in(struct dg_run *r, dg_usec time)
 {
+	r->forget = sd_event_source_disable_unref(r->forget);
 	dg_launcher_timer(r->l, &r->forget, dg_now() + time, DG_SEC, on_forget, r);
 }
 
@@ -117,7 +120,7 @@ dg_run_stage(struct dg_run *r, enum dg_handle_stage stage, uint64_t request,
 	dg_jw_close_object(&w);
 	c.handle = body;
 	dg_launcher_commit(r->l, &c);
-	if (stage == DG_STAGE_STARTED && r->on_server)
+	if (stage != DG_STAGE_ENDED && r->on_server)
 		forget_in(r, ON_SERVER_FOR);
 }
 
@@ -263,6 +266,29 @@ dg_run_queue_tags(struct dg_run *r, struct dg_str members)
 
 /* What earlier launchers left. */
 
+static void
+nobody_knows(struct dg_run *r)
+{
+	dg_run_ended(r, DG_WORKER_NOT_FOUND,
+		"The run's process is gone, and nobody saw how it ended.");
+}
+
+static int
+on_nobody(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct dg_run *r = arg;
+
+	(void)s;
+	(void)usec;
+	if (!r->adopting)
+		return 0;
+	r->adopting = false;
+	nobody_knows(r);
+	if (r->at && r->at->row->how == DG_HOW_LAUNCH)
+		dg_launching_begin(r);
+	return 0;
+}
+
 void
 dg_runs_known(struct dg_launcher *l, const struct dg_msg_known *m)
 {
@@ -288,21 +314,16 @@ dg_runs_known(struct dg_launcher *l, const struct dg_msg_known *m)
 		dg_buf_adds(&r->handle, text);
 	if (r->stage == DG_STAGE_ENDED) {
 		forget_in(r, SHOWN_FOR);
-	} else if (r->stage == DG_STAGE_STARTED && r->on_server) {
+	} else if (r->stage == DG_STAGE_INTENT || r->on_server) {
 		forget_in(r, ON_SERVER_FOR);
 	} else if (r->stage == DG_STAGE_STARTED) {
 		r->here = l->ops->adopt_run(l->backend, r->id, dg_buf_str(&r->handle));
-		if (r->here)
-			dg_run_status_set(r, DG_WORKER_RUNNING, NULL);
-		else
-			dg_run_ended(r, DG_WORKER_NOT_FOUND,
-				"The run's process is gone, and nobody saw how it "
-				"ended.");
+		r->adopting = true;
+		if (!r->here) /* how it ended follows, if anybody knows */
+			dg_launcher_timer(l, &r->forget, dg_now() + ENDS_FOLLOW,
+				10 * DG_MSEC, on_nobody, r);
 	}
 }
-
-/* Intents whose request does not come again were answered by nobody: they stay until
- * their request does. */
 
 void
 dg_run_ended(struct dg_run *r, const char *status, const char *message)
@@ -323,8 +344,7 @@ exited(struct dg_run *r, const struct dg_exit *x)
 		return;
 	}
 	if (!x->known) {
-		dg_run_ended(r, DG_WORKER_NOT_FOUND,
-			"The run's process is gone, and nobody saw how it ended.");
+		nobody_knows(r);
 		return;
 	}
 	if (x->signal)
@@ -343,10 +363,13 @@ void
 dg_runs_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
 {
 	struct dg_run *r = dg_map_get(&l->runs, dg_str(ev->id));
-	bool launching = r && r->at && r->at->row->how == DG_HOW_LAUNCH;
+	bool asked = r && r->at && r->at->row->how == DG_HOW_LAUNCH;
+	bool launching = asked && !r->adopting, waited = asked && r->adopting;
 
 	if (!r)
 		return;
+	if (ev->type != DG_EV_RUN_HANDLE)
+		r->adopting = false;
 	switch (ev->type) {
 	case DG_EV_RUN_HANDLE:
 		dg_buf_reset(&r->handle);
@@ -369,7 +392,8 @@ dg_runs_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
 		} else { /* adopted, and it never started */
 			dg_launcher_gone(l, DG_HANDLE_RUN, r->id, r->deployment);
 			r->known = false;
-			dg_run_next(r);
+			if (!waited)
+				dg_run_next(r);
 		}
 		break;
 	case DG_EV_RUN_EXIT:
@@ -380,4 +404,6 @@ dg_runs_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
 	default:
 		break;
 	}
+	if (waited && ev->type != DG_EV_RUN_HANDLE)
+		dg_launching_begin(r);
 }

@@ -41,13 +41,13 @@ user_code_launcher:
 
 def request_kinds():
     text = (TOP / "include/daglet/request.h").read_text()
-    return re.findall(r"^X\((\w+),", text, re.M)
+    return re.findall(r"^X\((\w+),", text, re.MULTILINE)
 
 
 KINDS = request_kinds()
 def call_ops():
     text = (TOP / "include/daglet/call.h").read_text()
-    return re.findall(r"^\s*X\((\w+),\s+\w+,", text, re.M)
+    return re.findall(r"^\s*X\((\w+),\s+\w+,", text, re.MULTILINE)
 
 
 OPS = call_ops()
