@@ -1,5 +1,6 @@
 /* reporter/beat.c: heartbeats: every 30 seconds from the attempt before, on connections
- * of their own, from the mirror, so that nothing that is stuck elsewhere delays them.
+ * of their own, from the mirror, so that nothing that is stuck elsewhere delays them. When
+ * a location or a run comes up or fails, the next one goes out at once: a person waits.
  *
  * The first one goes out as soon as the ledger has shown a deployment (the Python agent
  * waits until every location was loaded once, which is up to minutes later), or a few
@@ -18,6 +19,9 @@
 #include "json/write.h"
 
 #define EVERY (30 * DG_SEC)
+/* After news: a moment for what comes together, and never more often than this. */
+#define SOON (200 * DG_MSEC)
+#define AT_MOST (2 * DG_SEC)
 #define FIRST_WITHOUT (5 * DG_SEC)
 #define MEASURE_EVERY (60 * DG_SEC)
 /* Tries within one interval; the next heartbeat says more. */
@@ -31,6 +35,7 @@ struct dg_beat {
 	bool armed;     /* the first one is set */
 	bool under_way, failing;
 	dg_usec attempt; /* when the last one began */
+	dg_usec next;    /* when the next one is set */
 	struct dg_heartbeat facts;
 	struct dg_buf queues, allowed_full, allowed_branch, utilization, variables;
 	struct dg_metrics metrics;
@@ -46,6 +51,7 @@ arm(struct dg_beat *b, dg_usec at)
 	sd_event_source_set_time(b->timer, at);
 	sd_event_source_set_enabled(b->timer, SD_EVENT_ONESHOT);
 	b->armed = true;
+	b->next = at;
 }
 
 static void
@@ -135,15 +141,33 @@ on_timer(sd_event_source *src, uint64_t usec, void *arg)
 	return 0;
 }
 
+static void
+on_news(struct dg_beat *b)
+{
+	dg_usec at = dg_now() + SOON;
+
+	if (at < b->attempt + AT_MOST)
+		at = b->attempt + AT_MOST;
+	if (at < b->next)
+		arm(b, at);
+}
+
 void
 dg_beat_view(struct dg_beat *b)
 {
-	if (!b->agent_id || b->attempt)
+	bool news = b->r->view.news;
+
+	b->r->view.news = false;
+	if (!b->agent_id)
 		return;
-	if (dg_map_count(&b->r->view.rows[DG_STATE_DEPLOYMENT]))
+	if (b->attempt) {
+		if (news)
+			on_news(b);
+	} else if (dg_map_count(&b->r->view.rows[DG_STATE_DEPLOYMENT])) {
 		arm(b, dg_now());
-	else if (!b->armed && dg_view_launcher(&b->r->view).n)
+	} else if (!b->armed && dg_view_launcher(&b->r->view).n) {
 		arm(b, dg_now() + FIRST_WITHOUT);
+	}
 }
 
 void

@@ -40,16 +40,37 @@ dg_view_linked(struct dg_view *v, dg_usec now)
 	v->linked = now;
 }
 
+/* Would a heartbeat say something else than before? */
+static bool
+differs(struct dg_str before, struct dg_str now)
+{
+	static const char *const said[] = {"status", "error", "message"};
+
+	for (size_t i = 0; i < DG_N(said); i++) {
+		struct dg_str a = DG_STR_NULL, b = DG_STR_NULL;
+
+		(void)dg_json_member(before, said[i], &a);
+		(void)dg_json_member(now, said[i], &b);
+		if (!dg_str_eq(a, b))
+			return true;
+	}
+	return false;
+}
+
 bool
 dg_view_set(struct dg_view *v, const struct dg_msg_state *m)
 {
 	struct dg_str body = dg_strn(m->body.p, m->body.n);
 	struct dg_view_row *row;
+	bool heard;
 
 	if (m->kind >= DG_STATE_COUNT)
 		return false;
+	heard = m->kind == DG_STATE_LOCATION || m->kind == DG_STATE_RUN;
 	if (m->gone) {
-		row_free(dg_map_del(&v->rows[m->kind], m->key));
+		row = dg_map_del(&v->rows[m->kind], m->key);
+		v->news |= heard && row;
+		row_free(row);
 		return true;
 	}
 	if (dg_json_check(body, DG_JSON_DEPTH_MAX, NULL) < 0 ||
@@ -61,6 +82,7 @@ dg_view_set(struct dg_view *v, const struct dg_msg_state *m)
 		dg_map_put(&v->rows[m->kind], m->key, row);
 	}
 	row->link = v->link;
+	v->news |= heard && differs(dg_buf_str(&row->body), dg_json_trim(body));
 	dg_buf_reset(&row->body);
 	dg_buf_addstr(&row->body, dg_json_trim(body));
 	return true;

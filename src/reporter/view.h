@@ -21,6 +21,9 @@ struct dg_view {
 	struct dg_map rows[DG_STATE_COUNT];
 	uint32_t link;
 	dg_usec linked; /* when the link began; 0: swept since */
+	/* Something that a heartbeat says has changed: status or error of a location or a
+	 * run. Set here, taken by the one who sends heartbeats. */
+	bool news;
 };
 
 void dg_view_init(struct dg_view *v);

@@ -38,6 +38,34 @@ Test(view, rows_come_change_and_go)
 	dg_view_clear(&v);
 }
 
+Test(view, news_is_what_a_heartbeat_would_say_otherwise)
+{
+	static const struct {
+		enum dg_state_kind kind;
+		const char *body;
+		bool news;
+	} rows[] = {
+		{DG_STATE_LOCATION, "{\"status\": \"STARTING\", \"held\": 1}", true},
+		{DG_STATE_LOCATION, "{\"status\": \"STARTING\", \"held\": 2}", false},
+		{DG_STATE_LOCATION, "{\"status\": \"RUNNING\", \"held\": 2}", true},
+		{DG_STATE_LOCATION, "{\"status\": \"RUNNING\", \"error\": {}}", true},
+		{DG_STATE_LOCATION, NULL, true},
+		{DG_STATE_LOCATION, NULL, false},
+		{DG_STATE_RUN, "{\"status\": \"FAILED\"}", true},
+		{DG_STATE_RUN, "{\"status\": \"FAILED\", \"message\": \"x\"}", true},
+		{DG_STATE_SERVER, "{\"status\": \"x\"}", false},
+		{DG_STATE_DEPLOYMENT, "{\"status\": \"x\"}", false},
+	};
+
+	dg_view_init(&v);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		v.news = false;
+		set(rows[i].kind, "k", rows[i].body);
+		cr_assert_eq(v.news, rows[i].news, "row %zu", i);
+	}
+	dg_view_clear(&v);
+}
+
 Test(view, what_a_new_ledger_does_not_say_again_goes_after_a_while)
 {
 	dg_view_init(&v);
