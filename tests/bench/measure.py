@@ -28,7 +28,8 @@ def kind_of(pid):
 
 
 def memory(pids):
-    """(PSS, private dirty) in MB of these processes together."""
+    """(PSS, private dirty) in MB of these processes together. PSS knows only of memory that is
+    mapped: what memfds hold counts with it."""
     pss = dirty = 0
     for pid in pids:
         try:
@@ -36,11 +37,29 @@ def memory(pids):
                 for line in f:
                     if line.startswith("Pss:"):
                         pss += int(line.split()[1])
+                    elif line.startswith("Pss_Shmem:"):
+                        pss -= int(line.split()[1])
                     elif line.startswith("Private_Dirty:"):
                         dirty += int(line.split()[1])
         except OSError:
             continue
-    return pss * 1024 / MB, dirty * 1024 / MB
+    return (pss * 1024 + memfds(pids)) / MB, dirty * 1024 / MB
+
+
+def memfds(pids):
+    """Bytes in the memfds that these processes have open, each counted once."""
+    sizes = {}
+    for pid in pids:
+        folder = f"/proc/{pid}/fd"
+        try:
+            for fd in os.listdir(folder):
+                path = os.path.join(folder, fd)
+                if os.readlink(path).startswith("/memfd:"):
+                    stat = os.stat(path)
+                    sizes[stat.st_dev, stat.st_ino] = stat.st_blocks * 512
+        except OSError:
+            continue
+    return sum(sizes.values())
 
 
 def names(pids):
