@@ -32,6 +32,7 @@ struct dg_link {
 	STAILQ_HEAD(, packet) out;
 	size_t queued, count;
 	bool was_full, closed;
+	bool deaf;   /* the other end takes nothing more; what it said is still read */
 	bool *freed; /* set by dg_link_free while a handler runs */
 };
 
@@ -40,6 +41,18 @@ drop_packet(struct packet *p)
 {
 	dg_closep(&p->fd);
 	free(p);
+}
+
+static void
+drop_out(struct dg_link *l)
+{
+	struct packet *p;
+
+	while ((p = STAILQ_FIRST(&l->out))) {
+		STAILQ_REMOVE_HEAD(&l->out, entry);
+		drop_packet(p);
+	}
+	l->queued = l->count = 0;
 }
 
 static void
@@ -287,12 +300,17 @@ dg_link_flush(struct dg_link *l)
 
 	if (l->closed)
 		return;
-	while (r > 0 && !STAILQ_EMPTY(&l->out))
+	while (r > 0 && !STAILQ_EMPTY(&l->out) && !l->deaf)
 		r = send_batch(l);
-	if (r < 0) {
+	if (r < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+		/* The end of file comes behind all that it sent before it died. */
+		l->deaf = true;
+	} else if (r < 0) {
 		fail_link(l, errno, "cannot write");
 		return;
 	}
+	if (l->deaf)
+		drop_out(l);
 	sd_event_source_set_io_events(
 		l->io, EPOLLIN | (STAILQ_EMPTY(&l->out) ? 0 : (uint32_t)EPOLLOUT));
 	if (l->was_full && l->queued < QUEUE_LOW) {
@@ -398,18 +416,13 @@ dg_link_new(struct dg_link **ret, sd_event *event, int take_fd, enum dg_role sel
 void
 dg_link_free(struct dg_link *l)
 {
-	struct packet *p;
-
 	if (!l)
 		return;
 	if (l->freed)
 		*l->freed = true;
 	sd_event_source_disable_unref(l->io);
 	sd_event_source_disable_unref(l->flush);
-	while ((p = STAILQ_FIRST(&l->out))) {
-		STAILQ_REMOVE_HEAD(&l->out, entry);
-		drop_packet(p);
-	}
+	drop_out(l);
 	dg_closep(&l->fd);
 	free(l);
 }

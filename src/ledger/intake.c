@@ -149,6 +149,21 @@ on_scope(struct dg_ledger *l, const struct dg_msg_scope *m)
 			dg_peer_send(p, DG_MSG_SCOPE, 0, m);
 }
 
+/* Remember which requests of the pop in a slot came by message. */
+static void
+told(struct dg_peer *p, const struct dg_msg_request *m)
+{
+	struct dg_pop_slot *s;
+
+	if (m->slot >= DG_POPS_MAX)
+		return;
+	s = &p->slots[m->slot];
+	if (s->ended)
+		dg_map_clear(&s->told);
+	s->ended = false;
+	dg_map_put(&s->told, m->request_id, s);
+}
+
 void
 dg_intake_message(struct dg_peer *p, enum dg_msg_type type, uint64_t id, void *payload)
 {
@@ -160,13 +175,21 @@ dg_intake_message(struct dg_peer *p, enum dg_msg_type type, uint64_t id, void *p
 
 		if (m->slot >= DG_POPS_MAX)
 			return;
-		dg_closep(&p->raw[m->slot]);
-		p->raw[m->slot] = TAKE_FD(m->raw);
+		dg_closep(&p->slots[m->slot].raw);
+		p->slots[m->slot].raw = TAKE_FD(m->raw);
 		break;
 	}
 	case DG_MSG_REQUEST:
+		told(p, payload);
 		on_request(l, p, id, payload);
 		break;
+	case DG_MSG_POP_END: {
+		const struct dg_msg_pop_end *m = payload;
+
+		if (m->slot < DG_POPS_MAX)
+			p->slots[m->slot].ended = true;
+		break;
+	}
 	case DG_MSG_WORKSPACE:
 		on_workspace(l, payload);
 		break;
@@ -177,16 +200,20 @@ dg_intake_message(struct dg_peer *p, enum dg_msg_type type, uint64_t id, void *p
 	case DG_MSG_SCOPE:
 		on_scope(l, payload);
 		break;
-	default: /* POP_END closes a pop for those who look at the wire; HAVE_END says
-		    nothing */
+	default: /* HAVE_END says nothing */
 		break;
 	}
 }
 
+struct rescue {
+	struct dg_ledger *ledger;
+	const struct dg_pop_slot *slot;
+};
+
 static void
 rescue_item(void *arg, const struct dg_popped *item)
 {
-	struct dg_ledger *l = arg;
+	const struct rescue *r = arg;
 	struct dg_msg_request m = {
 		.kind = item->kind,
 		.branch = item->branch,
@@ -200,14 +227,17 @@ rescue_item(void *arg, const struct dg_popped *item)
 		.body = DG_BODY_STR(item->body),
 	};
 
-	on_request(l, NULL, 0, &m);
+	/* What was told may be answered and forgotten by now. */
+	if (item->request_id.n && !dg_map_get(&r->slot->told, item->request_id))
+		on_request(r->ledger, NULL, 0, &m);
 }
 
 void
 dg_intake_rescue(struct dg_peer *p)
 {
-	for (size_t i = 0; i < DG_N(p->raw); i++) {
-		auto_close int fd = TAKE_FD(p->raw[i]);
+	for (size_t i = 0; i < DG_N(p->slots); i++) {
+		auto_close int fd = TAKE_FD(p->slots[i].raw);
+		struct rescue r = {p->ledger, &p->slots[i]};
 		struct dg_popped_split *split;
 		auto_buf bytes = DG_BUF_INIT;
 		struct dg_err e;
@@ -217,7 +247,7 @@ dg_intake_rescue(struct dg_peer *p)
 		if (lseek(fd, 0, SEEK_SET) < 0 ||
 			dg_read_fd(fd, DG_HTTP_BODY_MAX, &bytes, &e) < 0 || !bytes.n)
 			continue;
-		split = dg_popped_split_new(rescue_item, p->ledger);
+		split = dg_popped_split_new(rescue_item, &r);
 		(void)dg_popped_split_feed(split, dg_buf_str(&bytes), &e);
 		dg_popped_split_free(split);
 	}

@@ -102,8 +102,10 @@ drop_peer(struct dg_peer *p)
 
 	TAILQ_REMOVE(&l->peers, p, entry);
 	dg_link_free(p->link);
-	for (size_t i = 0; i < DG_N(p->raw); i++)
-		dg_closep(&p->raw[i]);
+	for (size_t i = 0; i < DG_N(p->slots); i++) {
+		dg_closep(&p->slots[i].raw);
+		dg_map_clear(&p->slots[i].told);
+	}
 	free(p);
 }
 
@@ -202,8 +204,8 @@ on_peer(struct dg_ledger *l, struct dg_msg_peer *m)
 	p->role = (enum dg_role)m->role;
 	p->epoch = (uint32_t)m->epoch;
 	snprintf(p->inst, sizeof p->inst, "%.*s", DG_FMT(m->inst));
-	for (size_t i = 0; i < DG_N(p->raw); i++)
-		p->raw[i] = -1;
+	for (size_t i = 0; i < DG_N(p->slots); i++)
+		p->slots[i] = (struct dg_pop_slot){.raw = -1, .told = DG_MAP_INIT};
 	old = dg_ledger_peer(l, p->role, p->inst);
 	if (dg_link_new(&p->link, l->w->event, TAKE_FD(m->link), DG_ROLE_LEDGER, p->role,
 		    p->epoch, &peer_ops, p, &e) < 0) {
@@ -361,6 +363,10 @@ setup(struct dg_worker *w, struct dg_err *e)
 		on_committed, l, e);
 	if (r < 0)
 		return r;
+	/* Ids are never used twice, also when the store was empty: others may still hold
+	 * old ones. Requests are slower than microseconds. */
+	if (l->book.next_id < (uint64_t)dg_wall_usec())
+		l->book.next_id = (uint64_t)dg_wall_usec();
 	if (!l->agent_id[0]) {
 		dg_uuid4(l->agent_id);
 		dg_store_meta(l->store, "agent_id", dg_str(l->agent_id));

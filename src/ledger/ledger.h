@@ -16,6 +16,13 @@
 #include "ledger/store.h"
 #include "worker/worker.h"
 
+/* One of a poller's memfds, and the request ids of the pop in it that were told. */
+struct dg_pop_slot {
+	int raw;
+	struct dg_map told;
+	bool ended; /* the next request is of the next pop */
+};
+
 /* A role at the other end of a data link. */
 struct dg_peer {
 	TAILQ_ENTRY(dg_peer) entry;
@@ -26,7 +33,7 @@ struct dg_peer {
 	uint32_t epoch;
 	bool have_end; /* it has said all that it holds */
 	/* pollers */
-	int raw[DG_POPS_MAX];
+	struct dg_pop_slot slots[DG_POPS_MAX];
 	uint64_t taken, taken_bytes;   /* since the link's beginning */
 	uint64_t credit, credit_bytes; /* last told */
 	uint64_t recorded;             /* all up to here are committed */
@@ -133,7 +140,7 @@ void dg_ledger_wait(struct dg_ledger *l, enum dg_wait_what what, uint64_t ticket
 void dg_intake_linked(struct dg_peer *p);
 void dg_intake_message(
 	struct dg_peer *p, enum dg_msg_type type, uint64_t id, void *payload);
-/* The poller is gone: what its memfds hold and nobody recorded is recorded now. */
+/* The poller is gone: what its memfds hold and it did not tell is recorded now. */
 void dg_intake_rescue(struct dg_peer *p);
 void dg_intake_recorded(struct dg_ledger *l, const struct dg_wait *wt);
 void dg_intake_credit(struct dg_ledger *l);

@@ -31,12 +31,15 @@ struct queue;
 struct slot {
 	struct queue *q;
 	unsigned n;
-	int fd;         /* -1: not used yet */
-	size_t len;     /* bytes of the answer so far */
-	bool popping;   /* a pop writes into it */
-	bool held;      /* not emptied: its requests are not all recorded */
-	bool failed;    /* the file took no more */
-	uint64_t last;  /* id of its last REQUEST */
+	int fd;             /* -1: not used yet */
+	size_t len;         /* bytes of the answer so far */
+	bool popping;       /* a pop writes into it */
+	bool held;          /* not emptied: its requests are not all recorded */
+	bool failed;        /* the file took no more */
+	uint64_t last;      /* id of its last REQUEST */
+	struct dg_buf seqs; /* ids of its REQUESTs on this link, uint64_t */
+	size_t acked;   /* its first requests, recorded by ledgers before this link's */
+	size_t index;   /* of the next request */
 	int64_t popped; /* real time of its first byte */
 	dg_usec began;  /* the pop */
 	struct dg_popped_split *split;
@@ -54,6 +57,7 @@ struct queue {
 	bool scoped;           /* a SCOPE came */
 	struct dg_names scope; /* full deployments */
 	uint64_t seq;          /* of REQUESTs on this link */
+	uint64_t recorded;     /* all up to here are */
 	uint64_t sent_bytes;
 	uint64_t credit, credit_bytes; /* counted from the link's beginning */
 	uint64_t total;                /* popped since the start */
@@ -112,9 +116,12 @@ on_item(void *arg, const struct dg_popped *item)
 			DG_FMT(item->error));
 		return;
 	}
+	if (s->index++ < s->acked)
+		return; /* told before, and maybe answered and forgotten by now */
 	if (!is_linked(q))
 		return; /* told again when there is a link */
 	s->last = ++q->seq;
+	dg_buf_add(&s->seqs, &s->last, sizeof s->last);
 	q->sent_bytes += item->body.n;
 	dg_worker_send(q->p->worker, DG_MSG_REQUEST, s->last, &m);
 	(void)DG_CRASH(REQUEST_SENT);
@@ -258,6 +265,8 @@ pop(struct queue *q, struct slot *s)
 	s->began = dg_now();
 	s->len = 0;
 	s->last = 0;
+	s->acked = s->index = 0;
+	dg_buf_reset(&s->seqs);
 	dg_popped_split_reset(s->split);
 	compose(s);
 	spec.body[0] = dg_buf_str(&s->variables);
@@ -365,7 +374,18 @@ queue_setup(struct dg_poller *p, struct dg_err *e)
 	return 0;
 }
 
-/* Everything in the slots once more: the ledger tells by the request's id what it has. */
+static void
+count_acked(struct slot *s)
+{
+	const uint64_t *seqs = (const uint64_t *)(const void *)s->seqs.p;
+
+	for (size_t i = 0; i < s->seqs.n / sizeof *seqs; i++)
+		s->acked += seqs[i] <= s->q->recorded;
+	dg_buf_reset(&s->seqs);
+	s->index = 0;
+}
+
+/* Everything in the slots once more, but for what is known to be recorded. */
 static void
 tell_again(struct slot *s)
 {
@@ -377,6 +397,7 @@ tell_again(struct slot *s)
 		return;
 	dg_worker_send(s->q->p->worker, DG_MSG_POP_RAW, 0, &m);
 	s->last = 0;
+	count_acked(s);
 	if (!s->held || !s->len)
 		return;
 	if (dg_map(s->fd, DG_HTTP_BODY_MAX, &bytes, &e) < 0) {
@@ -398,6 +419,7 @@ queue_linked(struct dg_poller *p)
 	q->seq = q->sent_bytes = q->credit = q->credit_bytes = 0;
 	for (size_t i = 0; i < DG_POPS_MAX; i++)
 		tell_again(&q->slots[i]);
+	q->recorded = 0;
 	dg_worker_send(p->worker, DG_MSG_HAVE_END, 0, NULL);
 }
 
@@ -422,6 +444,7 @@ queue_message(struct dg_poller *p, enum dg_msg_type type, uint64_t id, void *pay
 		break;
 	}
 	case DG_MSG_RECORDED:
+		q->recorded = id;
 		for (size_t i = 0; i < DG_POPS_MAX; i++)
 			settle(&q->slots[i], id);
 		done_if_drained(q);
@@ -449,6 +472,7 @@ queue_teardown(struct dg_poller *p)
 	for (size_t i = 0; i < DG_POPS_MAX; i++) {
 		dg_popped_split_free(q->slots[i].split);
 		dg_buf_clear(&q->slots[i].variables);
+		dg_buf_clear(&q->slots[i].seqs);
 		dg_closep(&q->slots[i].fd);
 	}
 	sd_event_source_disable_unref(q->timer);

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "daglet/crash.h"
+#include "daglet/limits.h"
 #include "dagster/answer.h"
 #include "log/log.h"
 #include "reporter/reporter.h"
@@ -20,6 +21,9 @@
 #define TOO_LATE (3600 * (int64_t)DG_SEC)
 /* The control plane's word on an upload. */
 #define ANSWER_MAX ((size_t)1 << 20)
+/* What was told lately and may have been lost with a dying ledger: it cannot have given
+ * more than it holds. */
+#define TOLD_MAX DG_PENDING_MAX
 /* Larger answers are not put into batches. */
 #define BATCHED_MAX ((size_t)256 * 1024)
 
@@ -71,6 +75,8 @@ struct dg_deliver {
 	bool batching;
 	dg_usec batch_wait;
 	size_t batch_max, uploads;
+	uint64_t told[TOLD_MAX]; /* ids, a ring */
+	size_t ntold;            /* since the start */
 };
 
 static void pump(struct dg_deliver *d);
@@ -118,6 +124,7 @@ tell(struct delivery *v)
 		dg_worker_send(w, DG_MSG_REFUSED, v->id, &no);
 	else
 		dg_worker_send(w, DG_MSG_DELIVERED, v->id, &ok);
+	v->d->told[v->d->ntold++ % TOLD_MAX] = v->id;
 	delivery_free(v);
 }
 
@@ -327,7 +334,13 @@ void
 dg_deliver_linked(struct dg_deliver *d)
 {
 	struct dg_msg_have m = {.stage = DG_HAVE_WORKING};
+	struct dg_msg_delivered ok = {0};
+	size_t n = d->ntold < TOLD_MAX ? d->ntold : TOLD_MAX;
 
+	/* Ids are never used again: one that the ledger has forgotten says nothing. */
+	for (size_t i = d->ntold - n; i < d->ntold; i++)
+		dg_worker_send(
+			d->r->worker, DG_MSG_DELIVERED, d->told[i % TOLD_MAX], &ok);
 	DG_MAP_EACH(&d->by_id, s)
 	{
 		struct delivery *v = s->value;

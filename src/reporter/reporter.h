@@ -36,7 +36,8 @@ void dg_deliver_free(struct dg_deliver *d);
 /* After a reload, each part: the old client is gone with all its calls; what was under
  * way begins anew with the new one. */
 int dg_deliver_apply(struct dg_deliver *d, struct dg_err *e);
-void dg_deliver_linked(struct dg_deliver *d); /* HAVE, DELIVERED for all it holds */
+void dg_deliver_linked(
+	struct dg_deliver *d); /* DELIVERED once more, HAVE for all it holds */
 void dg_deliver_take(struct dg_deliver *d, uint64_t id, struct dg_msg_deliver *m);
 size_t dg_deliver_open(const struct dg_deliver *d);
 
