@@ -16,7 +16,7 @@ const struct dg_child_times dg_child_times = {
 
 #define BACKOFF_MIN (20 * DG_MSEC)
 #define BACKOFF_MAX_BEFORE (30 * DG_SEC)
-#define BACKOFF_MAX_AFTER (500 * DG_MSEC)
+#define BACKOFF_MAX_AFTER (250 * DG_MSEC)
 /* A pause of our own (the machine slept, or everything was stopped) is nobody's fault. */
 #define OWN_PAUSE (3 * DG_SEC)
 
