@@ -1,7 +1,8 @@
 /* daglet/crash.h: every point at which a test may kill, stop or fail a process.
  *
- * Only builds with --enable-crashpoints obey DAGLET_AT=name:nth:KILL|STOP|ERR; in all
- * others DG_CRASH(name) is nothing. The matrix of the crash tests is enumerated from this
+ * Only builds with --enable-crashpoints obey DAGLET_AT=name:nth:KILL|STOP|ERR[:FILE]; in
+ * all others DG_CRASH(name) is nothing. nth counts in each process anew; with a FILE,
+ * which must not be there yet, only the first process that gets so far obeys. The matrix of the crash tests is enumerated from this
  * table (`daglet --list-crashpoints`).
  */
 #ifndef DAGLET_CRASH_H

@@ -1,6 +1,7 @@
 /* The table of crash points, and what a build that obeys them does. */
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -79,3 +80,18 @@ Test(crash, a_point_is_obeyed_at_its_nth_passing_only_where_it_was_built_in)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		cr_assert_eq(passes(rows[i].at), built ? rows[i].end : 0, "row %zu", i);
 }
+
+#ifdef DAGLET_CRASHPOINTS
+Test(crash, with_a_file_only_the_first_process_obeys)
+{
+	char at[80], path[] = "/tmp/test_crash.XXXXXX";
+
+	cr_assert(mkdtemp(path));
+	snprintf(at, sizeof at, "RECORDED:2:ERR:%s/it", path);
+	cr_assert_eq(passes(at), 2);
+	cr_assert_eq(passes(at), 0);
+	cr_assert_eq(unlink(strrchr(at, ':') + 1), 0);
+	cr_assert_eq(passes("RECORDED:2:ERR:/nonexistent/it"), 0);
+	cr_assert_eq(rmdir(path), 0);
+}
+#endif
