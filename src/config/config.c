@@ -185,6 +185,8 @@ token_from_environment(struct loading *l)
 	env->at = api->at;
 	dg_yaml_set(y, env, "env", dg_yaml_str(y, DG_STR(TOKEN_VARIABLE)));
 	dg_yaml_set(y, api, "agent_token", env);
+	dg_settings_set(l->config->settings, DG_ROLE_BIT(DG_ROLE_LAUNCHER),
+		"token_variable", TOKEN_VARIABLE);
 }
 
 /* ---- dagster.yaml ---- */

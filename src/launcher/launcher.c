@@ -478,6 +478,17 @@ quiesce(struct dg_worker *w)
 
 static const struct dg_backend_ops *backend_ops; /* of this program */
 
+/* A token that came from a file: children find it where their instance ref says. */
+static void
+hand_on_token(const struct dg_settings *s)
+{
+	const char *variable = dg_settings_str(s, "token_variable");
+	const char *token = dg_settings_str(s, "dagster_cloud_api.agent_token");
+
+	if (variable && token)
+		setenv(variable, token, 1);
+}
+
 static int
 setup(struct dg_worker *w, struct dg_err *e)
 {
@@ -503,6 +514,7 @@ setup(struct dg_worker *w, struct dg_err *e)
 	dg_calls_init(&l->calls, w);
 	dg_policy_init(&l->policy, w->settings);
 	dg_tuning_read(l);
+	hand_on_token(w->settings);
 	l->handle_id = (uint64_t)dg_wall_usec();
 	r = dg_instance_ref_new(
 		&l->ref, dg_str(yaml ? yaml : ""), home ? home : "/", NULL, e);

@@ -5,6 +5,10 @@ import harness
 import pytest
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "xdist_group(name): what stays in one worker")
+
+
 def pytest_collection_modifyitems(items):
     """What runs side by side under pytest-xdist: a file for one agent stays in one worker, so
     that module-wide set-ups are shared; the same file for another agent may run elsewhere."""
