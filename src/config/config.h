@@ -42,8 +42,8 @@ struct dg_config {
  *   "deployments"        list: the full deployments that are configured, may be empty
  * "dagster_cloud_api.url" is always there, "isolated_agents.enabled" is true for the old
  * agent_replicas too, "daglet.state_dir" is absolute. With daglet.token_file the token
- * comes from there, and the raw document says {env: DAGSTER_CLOUD_AGENT_TOKEN} in its
- * place. */
+ * comes from there, the raw document says {env: DAGSTER_CLOUD_AGENT_TOKEN} in its place,
+ * and "token_variable" (launcher only) names that variable. */
 int dg_config_load(const struct dg_config_source *src, struct dg_config **ret,
 	struct dg_buf *errors);
 void dg_config_free(struct dg_config *c);
