@@ -42,13 +42,19 @@ part_distcheck() {
 	return $rc
 }
 part_integration() {
-	compile gcc CC=gcc && "$top/contrib/install-venv.sh" "$DAGLET_VENV" && make check-integration
+	compile gcc CC=gcc && "$top/contrib/install-venv.sh" "$DAGLET_VENV" &&
+		make check-integration PYTEST_ARGS="--deselect test_crash.py"
+}
+part_crash() { # by itself: it says how fast a role must be back
+	compile crash CC=gcc --enable-crashpoints CFLAGS='-g -O1' &&
+		"$top/contrib/install-venv.sh" "$DAGLET_VENV" &&
+		PYTEST_WORKERS=0 make check-integration PYTEST_ARGS="-k test_crash -s"
 }
 part_quickstart() {
 	compile gcc CC=gcc && "$top/contrib/install-venv.sh" "$DAGLET_VENV" &&
 		DAGLET_BUILD=$build/gcc "$top/contrib/quickstart.sh"
 }
-parts=(unit clang sanitizers format walls distcheck integration quickstart)
+parts=(unit clang sanitizers format walls distcheck integration crash quickstart)
 
 # --- running them -----------------------------------------------------------------------------
 

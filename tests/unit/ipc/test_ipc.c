@@ -282,6 +282,29 @@ Test(link, the_peers_end_is_seen_after_what_it_sent)
 	done(ev, &w, &l);
 }
 
+Test(link, a_failed_write_loses_nothing_that_the_peer_sent)
+{
+	sd_event *ev = loop();
+	struct end w, l;
+	struct dg_err e;
+
+	pair(ev, DG_ROLE_LAUNCHER, &w, &l);
+	for (unsigned i = 0; i < 40; i++)
+		dg_link_send(w.link, DG_MSG_HAVE_END, i, NULL, &e);
+	dg_link_flush(w.link);
+	dg_link_free(w.link);
+	w.link = NULL;
+	for (unsigned i = 0; i < 3; i++) { /* EPIPE, before anything was read */
+		cr_assert_eq(dg_link_send(l.link, DG_MSG_ANSWERED, i, NULL, &e), 0);
+		dg_link_flush(l.link);
+		cr_assert_eq(dg_link_queued(l.link), 0);
+	}
+	UNTIL(ev, l.closed);
+	cr_assert_eq(l.messages, 40);
+	cr_assert_eq(l.cls, DG_TRANSPORT);
+	done(ev, &w, &l);
+}
+
 Test(link, a_slow_reader_fills_the_queue_and_empties_it)
 {
 	sd_event *ev = loop();

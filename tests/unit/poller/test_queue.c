@@ -172,6 +172,28 @@ Test(queue, a_new_ledger_is_told_again_what_was_not_recorded)
 	tear_down();
 }
 
+Test(queue, what_was_recorded_is_not_told_to_the_next_ledger)
+{
+	steps[0] = answer(0, STEP_HANG, HEAD ITEM("r1") ", " ITEM("r2"), 9999);
+	start(1, "queue");
+	link_up(100);
+	harness_expect(&h, DG_MSG_REQUEST);
+	harness_expect(&h, DG_MSG_REQUEST);
+	harness_send(&h, DG_MSG_RECORDED, 1, NULL);
+	harness_run(&h, 30 * DG_MSEC);
+	for (int i = 0; i < 2; i++) { /* by the first link, and by the second */
+		const struct heard *r;
+
+		harness_link(&h);
+		harness_expect(&h, DG_MSG_POP_RAW);
+		r = harness_expect(&h, DG_MSG_REQUEST);
+		cr_assert_eq(r->id, 1);
+		cr_assert(strstr(r->text, "request_id=r2 "));
+		harness_expect(&h, DG_MSG_HAVE_END);
+	}
+	tear_down();
+}
+
 Test(queue, no_pop_without_a_ledger_and_no_more_than_the_credit)
 {
 	size_t before;

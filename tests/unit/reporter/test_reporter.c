@@ -222,6 +222,20 @@ Test(reporter, what_was_done_without_a_ledger_is_told_to_the_next)
 	end();
 }
 
+Test(reporter, what_was_told_is_told_to_the_next_ledger_too)
+{
+	static const struct step steps[] = {OK};
+
+	start(steps, 1);
+	deliver(5, "req");
+	harness_expect(&h, DG_MSG_DELIVERED);
+	harness_unlink(&h);
+	harness_link(&h);
+	cr_assert_eq(harness_expect(&h, DG_MSG_DELIVERED)->id, 5);
+	harness_expect(&h, DG_MSG_HAVE_END);
+	end();
+}
+
 Test(reporter, events_of_a_run_are_a_line_and_other_runs_do_not_wait)
 {
 	static const struct step steps[] = {{STEP_HANG, NULL}, OK};
