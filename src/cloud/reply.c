@@ -1,6 +1,7 @@
 /* cloud/reply.c: see reply.h. */
 #include "cloud/reply.h"
 
+#include "cloud/repr.h"
 #include "json/json.h"
 
 /* What is shown of a body that explains a refusal. */
@@ -107,8 +108,8 @@ dg_reply_text(const struct dg_reply *reply, enum dg_http_error error,
 			DG_FMT(reply->detail));
 		break;
 	case DG_OUTCOME_ERRORS:
-		dg_buf_addf(
-			out, "Error in GraphQL response: %.*s", DG_FMT(reply->detail));
+		dg_buf_adds(out, "Error in GraphQL response: ");
+		dg_repr_add(out, reply->detail);
 		break;
 	case DG_OUTCOME_MAINTENANCE:
 		dg_buf_adds(out, "the control plane is in scheduled maintenance");

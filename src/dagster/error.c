@@ -96,6 +96,8 @@ dg_error_add_unreachable(struct dg_buf *out, const char *status, int64_t seconds
 			"\tstatus = StatusCode.%s\n\tdetails = \"",
 			status);
 		dg_buf_addstr(&inner, details);
+		dg_buf_addf(&inner, "\"\n\tdebug_error_string = \"%s:", status);
+		dg_buf_addstr(&inner, details);
 		dg_buf_adds(&inner, "\"\n>");
 		dg_error_add(&cause, "grpc._channel._InactiveRpcError",
 			dg_buf_str(&inner), DG_STR_NULL);

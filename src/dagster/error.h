@@ -26,6 +26,7 @@ void dg_error_add_plain(struct dg_buf *out, struct dg_str message);
 #define DG_CLS_CHECK "dagster_shared.check.functions.CheckError"
 #define DG_CLS_DESERIALIZE "dagster_shared.serdes.errors.DeserializationError"
 #define DG_CLS_UNREACHABLE "dagster._core.errors.DagsterUserCodeUnreachableError"
+#define DG_CLS_CLOUD "dagster_cloud_cli.core.errors.DagsterCloudAgentServerError"
 #define DG_CLS_LAUNCH_FAILED "dagster._core.errors.DagsterLaunchFailedError"
 
 /* A call to a code server that did not succeed, as the Python client words it. STATUS is

@@ -101,7 +101,7 @@ marked(void *arg, const struct dg_msg_call_done *m)
 
 	r->errand = NULL;
 	if (m->cls)
-		dg_run_error(r, DG_CLS_EXCEPTION, "%.*s", DG_FMT(m->text));
+		dg_run_error(r, DG_CLS_CLOUD, "%.*s", DG_FMT(m->text));
 	dg_ending_event(r, m->cls ? DG_TERM_EV_UNMARKED : DG_TERM_EV_MARKED);
 }
 

@@ -465,11 +465,11 @@ checked(void *arg, const struct dg_msg_call_done *m)
 	struct dg_err e = {0};
 
 	r->errand = NULL;
-	if (m->cls)
-		dg_fail(&e, (int)m->cls, 0, "%.*s", DG_FMT(m->text));
-	else
+	if (!m->cls)
 		dg_desired_check(r->l, r->deployment, dg_strn(m->body.p, m->body.n), &e);
-	if (e.cls)
+	if (m->cls)
+		dg_relay_fail(r, DG_CLS_CLOUD, "%.*s", DG_FMT(m->text));
+	else if (e.cls)
 		dg_relay_fail(r, DG_CLS_EXCEPTION, "%s", e.what);
 	else
 		dg_relay_ok(r);

@@ -209,7 +209,7 @@ def test_errors_by_their_words(tool):
 
 
 def test_the_cause_of_an_unreachable_server(tool):
-    """As grpc's own exception prints itself, but for its debug string."""
+    """As grpc's own exception prints itself; its debug string may say more."""
     from dagster._grpc.client import DagsterGrpcClient
 
     theirs = raised(lambda: DagsterGrpcClient(socket="/nowhere/at/all").ping(""))

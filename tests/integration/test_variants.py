@@ -106,3 +106,39 @@ def test_trouble_that_passes(bench, agent_kind, fault):
     harness.until(over, 60, f"{set_} hits")
     answer = names_asked(plane)
     assert has_names(answer) and answer["accepted"] >= 1
+
+
+SECRETIVE = """\
+import os
+import dagster as dg
+
+@dg.op
+def tell(context):
+    context.log.info("the run has " + os.environ["DEVPLANE_TOLD_ME"])
+
+@dg.job
+def telling():
+    tell()
+
+@dg.sensor(job=telling)
+def asking():
+    return dg.SkipReason("the server has " + os.environ["DEVPLANE_TOLD_ME"])
+
+defs = dg.Definitions(jobs=[telling], sensors=[asking])
+"""
+
+
+def test_secrets(bench, agent_kind, tmp_path):
+    """A secret that the control plane holds is in the environment of code server and run."""
+    (tmp_path / "code.py").write_text(SECRETIVE)
+    plane = bench.devplane()
+    plane.secret_set(name="DEVPLANE_TOLD_ME", value="a 'secret' ü")
+    plane.location_add(name="code", fields={
+        "python_file": str(tmp_path / "code.py"), "working_directory": str(tmp_path)})
+    bench.agent(agent_kind, plane)
+    plane.location_wait(name="code", server="RUNNING", wait=120)
+    tick = plane.tick(type="sensor", name="asking", location="code")
+    assert tick["skip_reason"] == "the server has a 'secret' ü"
+    run = plane.run_launch(job="telling", location="code", wait=120)["run"]
+    assert run["status"] == "SUCCESS"
+    assert "the run has a 'secret' ü" in [e["message"] for e in run["events"]]

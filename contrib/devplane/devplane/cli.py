@@ -31,6 +31,7 @@ def parser():
     s.add_argument("--rtt", type=float, default=0.0, metavar="MS",
                    help="answer everything this much later")
     s.add_argument("--record", type=int, default=50000, metavar="N", help="calls to remember")
+    s.add_argument("--bodies", action="store_true", help="remember the bodies of calls, too")
     s.add_argument("--keep", type=int, default=200000, metavar="N", help="requests to remember")
     s.add_argument("--log-level", default="info")
 

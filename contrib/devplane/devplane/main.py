@@ -29,7 +29,7 @@ def serve(options):
 async def _serve(options, home):
     loop = asyncio.get_running_loop()
     plane = Plane(home, options.deployment or ["prod"], options.branch or [], options.token,
-                  options.record, options.keep)
+                  options.record, options.keep, options.bodies)
     plane.hub.attach(loop)
     plane.admin = Admin(plane)
     plane.rtt = options.rtt / 1000.0

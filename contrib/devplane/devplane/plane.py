@@ -35,14 +35,14 @@ READERS = 3
 
 class Plane:
     def __init__(self, home, deployments, branches, token, record_limit=50000,
-                 keep_requests=200000):
+                 keep_requests=200000, bodies=False):
         self.home = home
         self.full = list(deployments)
         self.branches = list(branches)
         self.token = token
         self.admin_token = secrets.token_hex(16)
         self.hub = Hub()
-        self.record = Record(self.hub, record_limit)
+        self.record = Record(self.hub, record_limit, bodies)
         self.store = Store(f"{home}/devplane.db")
         self.instances = Instances(home)
         self.snapshots = Snapshots(home)

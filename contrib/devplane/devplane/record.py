@@ -1,6 +1,7 @@
 """What was called, by whom, how it ended; violations of the protocol; and waiting for changes."""
 
 import asyncio
+import base64
 import logging
 import threading
 import time
@@ -59,8 +60,8 @@ class Hub:
 class Record:
     """Every call, in order, the newest `limit` of them, and counters over all of them."""
 
-    def __init__(self, hub, limit):
-        self.hub = hub
+    def __init__(self, hub, limit, bodies=False):
+        self.hub, self.bodies = hub, bodies
         self.calls = deque(maxlen=limit)
         self.problems = deque(maxlen=limit)
         self.counts = Counter()
@@ -72,7 +73,8 @@ class Record:
         now = time.time()
         self.calls.append((self.seq, request.started, now - request.started, request.method,
                            request.path, request.query_string, operations, status,
-                           request.headers, variables, fault, len(request.body), detail))
+                           request.headers, variables, fault, len(request.body), detail,
+                           request.body if self.bodies else None))
         self.counts[operations] += 1
         self.bytes_in += len(request.body)
         if "calls" in self.hub.waiters:
@@ -117,7 +119,7 @@ class Record:
 
 def describe(item):
     (seq, started, took, method, path, query, operations, status, headers, variables, fault,
-     size, detail) = item
+     size, detail, body) = item
     plain = {k.decode("latin-1"): v.decode("latin-1") for k, v in headers.items() if k != TOKEN}
     return {
         "seq": seq, "time": started, "seconds": round(took, 6), "method": method, "path": path,
@@ -125,4 +127,5 @@ def describe(item):
         "scope": plain.get("dagster-cloud-scope"),
         "deployment": plain.get("dagster-cloud-deployment"), "headers": plain,
         "variables": variables, "fault": fault, "size": size, "detail": detail,
+        "body": base64.b64encode(body).decode() if body else None,
     }

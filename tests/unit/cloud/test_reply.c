@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "cloud/reply.h"
+#include "cloud/repr.h"
 
 Test(reply, graphql)
 {
@@ -130,5 +131,28 @@ Test(reply, classes_and_texts)
 		cr_assert_str_eq(b.n ? b.p : "", rows[i].text, "row %zu", i);
 		cr_assert_eq(dg_reply_class(&r, rows[i].error, rows[i].status),
 			rows[i].cls, "row %zu", i);
+	}
+}
+
+Test(reply, errors_are_told_as_python_prints_them)
+{
+	static const struct {
+		const char *json, *repr;
+	} rows[] = {
+		{"[{\"message\": \"no\", \"n\": [1, 2.5, null, true, false]}, {}]",
+			"[{'message': 'no', 'n': [1, 2.5, None, True, False]}, {}]"},
+		{"\"it's\"", "\"it's\""},
+		{"\"'\\\"\"", "'\\'\"'"},
+		{"\"a\\\\b\\n\\r\\t\\u0001\\u007f\\u00e9\"",
+			"'a\\\\b\\n\\r\\t\\x01\\x7f\303\251'"},
+		{"\"\"", "''"},
+		{"[{\"message\": \"cut", "[{\"message\": \"cut"},
+	};
+
+	for (size_t i = 0; i < DG_N(rows); i++) {
+		auto_buf b = DG_BUF_INIT;
+
+		dg_repr_add(&b, dg_str(rows[i].json));
+		cr_assert_str_eq(b.p, rows[i].repr, "row %zu", i);
 	}
 }
