@@ -195,7 +195,7 @@ class Side:
         """Wait for a heartbeat that tells the present state of all."""
         seen = self.plane.heartbeats()["heartbeats"][0]["received"]
         self.plane.heartbeats(since=seen, count=1, wait=WAIT)
-        self.errors = self.plane.heartbeats()["errors"]["errors"]
+        self.errors = self.plane.heartbeats()["errors"].get("errors", [])
 
     def calls(self, **where):
         found = self.plane.calls(**where)["calls"]
@@ -204,7 +204,10 @@ class Side:
         return found
 
     def own(self, text):
-        """Text of the wire with what this side was given (addresses, directories) replaced."""
+        """Text of the wire with what this side has of its own (address, directories, id)
+        replaced."""
+        id = self.plane.heartbeats()["heartbeats"][0]["heartbeat"]["agent_id"]
+        text = text.replace(id, "AGENT").replace(f"Agent {id[:8]} ", "AGENT ")
         return (text.replace(self.plane.url, "PLANE").replace(str(self.agent.home), "HOME")
                 .replace(str(self.code), "CODE"))
 

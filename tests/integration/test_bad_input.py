@@ -245,12 +245,9 @@ def program(directory, name, text):
     ("import sys\nsys.exit('gone away')\n", ["gone away"]),
 ])
 def test_code_that_exits_at_import(steady, tmp_path, code, says):
-    start = time.monotonic()
     add(steady, tmp_path, "exits", code)
-    message = error_of(steady, "exits", wait=30)
+    message = error_of(steady, "exits")
     assert all(word in message for word in says), message
-    assert time.monotonic() - start < 30
-    steady.is_well()
 
 
 def test_import_error_is_told_at_once(steady, tmp_path):
@@ -268,7 +265,7 @@ def test_import_error_is_told_at_once(steady, tmp_path):
 
 def test_missing_interpreter(steady, tmp_path):
     add(steady, tmp_path, "nowhere", executable_path="/nonexistent/python")
-    message = error_of(steady, "nowhere", wait=20)
+    message = error_of(steady, "nowhere")
     assert "/nonexistent/python" in message and "No such file" in message
 
 
