@@ -111,7 +111,8 @@ on_tick(sd_event_source *s, uint64_t usec, void *arg)
 	return 0;
 }
 
-/* The error that the machine asks for, unless one came with the event. */
+/* The error that the machine asks for, unless one came with the event. Heartbeats tell it
+ * as the location's own, so it is none of the agent's troubles. */
 static void
 set_error(struct dg_place *p, const struct dg_loc_action *a, struct dg_str given)
 {
@@ -162,7 +163,6 @@ set_error(struct dg_place *p, const struct dg_loc_action *a, struct dg_str given
 		DG_KV({"dep", p->deployment}, {"loc", p->location},
 			{"srv", s ? s->id : NULL}),
 		"the location failed: %s", line.p ? line.p : "");
-	dg_launcher_trouble(p->l, dg_buf_str(&p->error));
 }
 
 static void
