@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "daglet/state.h"
+#include "dagster/server_metrics.h"
 #include "launcher/launcher.h"
 #include "json/write.h"
 
@@ -87,7 +88,10 @@ tell_place(struct dg_place *p)
 	dg_jw_kint(&w, "failures", loc->failures);
 	kwall(&w, "retry", loc->failures ? p->retry_wall : 0);
 	dg_jw_kint(&w, "held", p->nheld);
-	kraw_or_null(&w, "metrics", &p->metrics);
+	dg_jw_kraw(&w, "metrics",
+		!p->l->tuning.metrics ? DG_STR("null")
+		: p->metrics.n        ? dg_buf_str(&p->metrics)
+				      : dg_str(dg_server_metrics_none));
 	dg_jw_close_object(&w);
 	tell_new(p->l, DG_STATE_LOCATION, p->key, &b, &p->shown);
 }

@@ -9,6 +9,7 @@
 #include "dagster/code_server.h"
 #include "dagster/error.h"
 #include "dagster/run.h"
+#include "dagster/server_metrics.h"
 #include "grpc/proto.h"
 #include "launcher/launcher.h"
 #include "log/log.h"
@@ -227,37 +228,23 @@ static void
 metrics(struct dg_server *s, struct dg_str text)
 {
 	struct dg_place *p = s->p;
-	struct dg_str use;
-	int64_t running;
+	int64_t running = dg_server_metrics_running(text);
 	dg_usec now = dg_now();
-	auto_buf limits = DG_BUF_INIT;
-	struct dg_jw w;
-	struct dg_json_iter it;
-	struct dg_str key, value;
+	auto_buf limits = DG_BUF_INIT, next = DG_BUF_INIT;
 
-	if (!text.n || dg_json_check(text, DG_JSON_DEPTH_MAX, NULL) < 0 ||
-		dg_json_type(dg_json_trim(text)) != DG_JSON_OBJECT)
-		return;
-	if (dg_json_member(text, "request_utilization", &use) &&
-		dg_json_member_int(use, "num_running_requests", &running))
+	if (running >= 0)
 		dg_slots_seen(s->slots, running > 0 ? (unsigned)running - 1 : 0, now);
-	if (!p->l->tuning.metrics || s->draining ||
+	if (!text.n || !p->l->tuning.metrics || s->draining ||
 		(p->metrics.n && now - p->metrics_at < METRICS_EVERY))
 		return;
 	p->metrics_at = now;
 	p->l->ops->resource_limits(p->l->backend, &limits);
-	dg_buf_reset(&p->metrics);
-	w = dg_jw(&p->metrics);
-	dg_jw_open_object(&w);
-	it = dg_json_iter(dg_json_trim(text));
-	while (dg_json_next_member(&it, &key, &value)) {
-		auto_free char *name = dg_json_dup(key);
-
-		if (strcmp(name, "resource_limits") != 0)
-			dg_jw_kraw(&w, name, value);
-	}
-	dg_jw_kraw(&w, "resource_limits", limits.n ? dg_buf_str(&limits) : DG_STR("{}"));
-	dg_jw_close_object(&w);
+	(void)dg_server_metrics(&next,
+		p->metrics.n ? dg_buf_str(&p->metrics) : dg_str(dg_server_metrics_none),
+		text, dg_buf_str(&limits));
+	dg_buf_clear(&p->metrics);
+	p->metrics = next;
+	next = DG_BUF_INIT;
 	dg_report_place(p);
 }
 

@@ -17,6 +17,7 @@ from dagster._grpc import types as grpc_types
 from dagster._record import copy as record_copy
 from dagster._serdes import deserialize_value, pack_value, serialize_value
 from dagster._utils.error import SerializableErrorInfo, truncate_serialized_error
+from dagster._utils.typed_dict import init_optional_typeddict
 from dagster_cloud.agent import AgentQueuesConfig
 from dagster_cloud.api import dagster_cloud_api as api
 from dagster_cloud.execution import monitoring
@@ -235,80 +236,86 @@ def test_squeeze(tool):
 
 # --- heartbeats --------------------------------------------------------------------------------
 
-
-def worker(status, message, transient, worker_id):
-    return monitoring.CloudRunWorkerStatus("r", status, message, transient, worker_id)
-
-
-@pytest.mark.parametrize("small", ["", "small"])
-def test_worker_statuses(tool, small):
-    for number, status in enumerate(
-            [WorkerStatus.RUNNING, WorkerStatus.NOT_FOUND, WorkerStatus.FAILED, WorkerStatus.SUCCESS,
-             WorkerStatus.UNKNOWN]):
-        want = monitoring.CloudRunWorkerStatuses([worker(status, ("é" * 1200)[:1000], True, "w")], True, True)
-        want = want.without_messages_and_errors() if small else want
-        ours = tool("workers", "1", "1", str(number), "é" * 1200, "1", "w", small)
-        assert ours == serialize_value(want)
-    assert tool("workers", "", "", "") == serialize_value(monitoring.CloudRunWorkerStatuses([], False, None))
-    assert tool("workers", "1", "", "") == serialize_value(monitoring.CloudRunWorkerStatuses([], True, False))
-
-
+QUEUES = serialize_value(AgentQueuesConfig())
+STATUSES = [WorkerStatus.RUNNING, WorkerStatus.NOT_FOUND, WorkerStatus.FAILED, WorkerStatus.SUCCESS,
+            WorkerStatus.UNKNOWN]
 SERVER_STATUS = [monitoring.CloudCodeServerStatus.STARTING, monitoring.CloudCodeServerStatus.RUNNING,
                  monitoring.CloudCodeServerStatus.FAILED]
+
+
+def heartbeat(statuses, servers, metadata, label=None, queues=AgentQueuesConfig()):
+    return api.AgentHeartbeat(
+        timestamp=1700000000.123456, agent_id="an-id", agent_label=label, agent_type="ProcessUserCodeLauncher",
+        metadata={"version": "1.13.27", "allowed_branch_deployment_locations": [],
+                  "allowed_full_deployment_locations": {}, "utilization_metrics": {}, **metadata},
+        run_worker_statuses=statuses, code_server_heartbeats=servers, agent_queues_config=queues)
+
+
+def variables(want, small, *errors):
+    want = want.without_messages_and_errors() if small else want
+    return {"serializedAgentHeartbeats": [
+        {"deploymentName": "prod", "serializedAgentHeartbeat": serialize_value(want)}],
+        "serializedErrors": list(errors)}
+
+
+@pytest.mark.parametrize("supported", ["", "1"])
+@pytest.mark.parametrize("small", ["", "small"])
+def test_worker_statuses(tool, small, supported):
+    rows = {f"r{i}": {"deployment": "prod", "status": s.value, "message": m, "transient": i % 2 == 1}
+            for i, (s, m) in enumerate(zip(STATUSES, ["é" * 1200, None, "m", "", "x" * 1000]))}
+    list_ = [monitoring.CloudRunWorkerStatus(r, WorkerStatus(v["status"]), v["message"] and v["message"][:1000],
+                                             v["transient"], None) for r, v in rows.items()]
+    statuses = monitoring.CloudRunWorkerStatuses(list_ if supported else [], bool(supported), supported and True or None)
+    other = {"x": {"deployment": "other", "status": "RUNNING", "message": None, "transient": False}}
+    got = json.loads(tool("heartbeat", "", "", "{}", "[]", "{}", QUEUES, small, "", supported, "{}",
+                          json.dumps({**rows, **other})))
+    want = variables(heartbeat(statuses, [], {}), small)
+    if small:
+        got.pop("serializedErrors"), want.pop("serializedErrors")
+    assert got == want
 
 
 @pytest.mark.parametrize("small", ["", "small"])
 def test_heartbeats(tool, small):
     error = SerializableErrorInfo("x" * 6000, [], "E", cause=ERROR)
-    metrics = json.loads(tool("metrics", "server-none"))
+    metrics = json.loads(tool("server-metrics"))
     servers = [
         monitoring.CloudCodeServerHeartbeat(f"l{i}", s, truncate_serialized_error(error, 5000, 2) if i == 2 else None,
                                             {"utilization_metrics": metrics} if i == 1 else {})
         for i, s in enumerate(SERVER_STATUS)]
-    ours = [tool("server-heartbeat", f"l{i}", str(i), serialize_value(error) if i == 2 else "",
-                 json.dumps(metrics) if i == 1 else "", small) for i in range(3)]
-    statuses = monitoring.CloudRunWorkerStatuses([worker(WorkerStatus.FAILED, "m", False, None)], True, True)
+    locations = json.dumps({f"prod\nl{i}": {
+        "deployment": "prod", "location": f"l{i}", "status": s.value,
+        "error": pack_value(error) if i == 2 else None, "metrics": metrics if i == 1 else None}
+        for i, s in enumerate(SERVER_STATUS)})
+    statuses = monitoring.CloudRunWorkerStatuses(
+        [monitoring.CloudRunWorkerStatus("r", WorkerStatus.FAILED, "m", False, None)], True, True)
+    runs = '{"r": {"deployment": "prod", "status": "FAILED", "message": "m"}}'
     rows = [
-        (("", "", "", "", "", ""), None, AgentQueuesConfig(), {"utilization_metrics": {}}),
-        (("lab", "tag", '{"a": 1}', '["x"]', '{"prod": ["y"]}', "gpu"), "lab", AgentQueuesConfig(False, ["gpu"]),
+        (("", "", "{}", "[]", "{}"), None, AgentQueuesConfig(), {}),
+        (("lab", "tag", '{"a": 1}', '["x"]', '{"prod": ["y"]}'), "lab", AgentQueuesConfig(False, ["gpu"]),
          {"utilization_metrics": {"a": 1}, "image_tag": "tag", "allowed_branch_deployment_locations": ["x"],
           "allowed_full_deployment_locations": {"prod": ["y"]}}),
     ]
+    timestamped = serialize_value(api.TimestampedError(timestamp=1699999999.123456, error=ERROR))
+    too_large = serialize_value(api.TimestampedError(timestamp=1700000000.123456, error=SerializableErrorInfo(
+        f"Request with 2 heartbeat bytes and {len(timestamped)} error bytes was too large, submitting a smaller "
+        "heartbeat without messages and stack traces.", [], None)))
     for words, label, queues, metadata in rows:
-        want = api.AgentHeartbeat(
-            timestamp=1700000000.123456, agent_id="an-id", agent_label=label, agent_type="ProcessUserCodeLauncher",
-            metadata={"version": "1.13.27", "allowed_branch_deployment_locations": [],
-                      "allowed_full_deployment_locations": {}, **metadata},
-            run_worker_statuses=statuses, code_server_heartbeats=servers, agent_queues_config=queues)
-        want = want.without_messages_and_errors() if small else want
-        workers = tool("workers", "1", "1", "2", "m", "", "", small)
-        timestamped = serialize_value(api.TimestampedError(timestamp=1.0, error=ERROR))
-        got = tool("heartbeat", *words, ", ".join(ours), workers, small, timestamped)
-        assert got == json.dumps({
-            "serializedAgentHeartbeats": [
-                {"deploymentName": "prod", "serializedAgentHeartbeat": serialize_value(want)}],
-            "serializedErrors": [timestamped]})
-        got = json.loads(tool("heartbeat", *words, ", ".join(ours), workers, small, ""))
-        assert got["serializedErrors"] == []
+        want = variables(heartbeat(statuses, servers, metadata, label, queues), small,
+                         too_large if small else timestamped)
+        got = tool("heartbeat", *words, serialize_value(queues), small, serialize_value(ERROR), "1", locations, runs)
+        assert got == json.dumps(want)
+        if not small:
+            got = tool("heartbeat", *words, serialize_value(queues), "", "", "1", locations, runs)
+            assert json.loads(got)["serializedErrors"] == []
 
 
-def test_metrics(tool):
-    from dagster_cloud.agent.dagster_cloud_agent import init_optional_typeddict
-
+def test_metrics_of_a_server(tool):
     server = init_optional_typeddict(monitoring.CloudCodeServerUtilizationMetrics)
-    assert tool("metrics", "server-none") == json.dumps(server, sort_keys=True)
-    agent = init_optional_typeddict(api.AgentUtilizationMetrics)
-    assert tool("metrics", "agent-none") == json.dumps(agent, sort_keys=True)
+    assert tool("server-metrics") == json.dumps(server, sort_keys=True)
     fresh = {"per_api_metrics": {"Ping": {"current_request_count": 1}}, "request_utilization": {"x": 1}, "new": 2}
     limits = {"process": {"cpu_limit": "2", "memory_limit": "3"}}
-    got = tool("metrics", "server", json.dumps(server, sort_keys=True), json.dumps(fresh), json.dumps(limits))
+    got = tool("server-metrics", json.dumps(server, sort_keys=True), json.dumps(fresh), json.dumps(limits))
     assert got == json.dumps({**server, **fresh, "resource_limits": limits}, sort_keys=True)
     with pytest.raises(Refused):
-        tool("metrics", "server", "{}", "{", "")
-    got = json.loads(tool("metrics", "agent", "", "", '{"k8s": {"cpu_limit": 2000.0}}'))
-    assert {k: set(v) for k, v in got.items() if k != "resource_limits"} == {
-        k: set(v) for k, v in agent.items() if k != "resource_limits"}
-    assert got["container_utilization"] == {
-        "cgroup_version": "V2", "cpu_cfs_period_us": 100000.0, "cpu_cfs_quota_us": None, "cpu_usage": 12.5,
-        "measurement_timestamp": 1700000000.123456, "memory_limit": None, "memory_usage": 123456,
-        "num_allocated_cores": 4, "previous_cpu_usage": 11.0, "previous_measurement_timestamp": None}
+        tool("server-metrics", "{}", "{", "")

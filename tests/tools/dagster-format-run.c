@@ -1,4 +1,4 @@
-/* Runs, events, snapshots and heartbeats: see dagster-format.h. */
+/* Runs, events and snapshots: see dagster-format.h. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,13 +6,10 @@
 #include "base/mem.h"
 #include "dagster-format.h"
 #include "dagster/event.h"
-#include "dagster/heartbeat.h"
 #include "dagster/run.h"
 #include "dagster/snapshot.h"
 #include "dagster/squeeze.h"
 #include "json/write.h"
-
-#define WALL 1700000000123456
 
 /* run info|argv|env|start|cancel RUN REF in-env */
 int
@@ -205,87 +202,5 @@ do_squeeze(char *const *a, struct dg_buf *out, struct dg_err *e)
 	dg_unmap(packed);
 	dg_buf_addc(out, ' ');
 	dg_squeeze_base64(text, out);
-	return 0;
-}
-
-/* server-heartbeat LOCATION STATUS ERROR METRICS small */
-int
-do_server_heartbeat(char *const *a, struct dg_buf *out, struct dg_err *e)
-{
-	(void)e;
-	dg_server_heartbeat(out, a[0], (enum dg_server_status)atoi(a[1]), dg_str(a[2]),
-		dg_str(a[3]), *a[4] != 0);
-	return 0;
-}
-
-/* workers supported alive STATUS MESSAGE transient WORKER_ID small: run "r"; without
- * STATUS no run */
-int
-do_workers(char *const *a, struct dg_buf *out, struct dg_err *e)
-{
-	struct dg_worker_row w = {"r", (enum dg_worker_is)atoi(a[2]), a[3], *a[4] != 0,
-		none_if_empty(a[5])};
-
-	(void)e;
-	dg_worker_statuses(out, *a[0] != 0, *a[1] != 0, &w, *a[2] ? 1 : 0, *a[6] != 0);
-	return 0;
-}
-
-/* heartbeat LABEL IMAGE_TAG METRICS BRANCH FULL QUEUE SERVERS WORKERS small ERROR: the
- * variables for one deployment */
-int
-do_heartbeat(char *const *a, struct dg_buf *out, struct dg_err *e)
-{
-	const char *queues[] = {a[5], NULL};
-	struct dg_agent_heartbeat h = {.wall_usec = WALL,
-		.agent_id = "an-id",
-		.agent_type = "ProcessUserCodeLauncher",
-		.label = none_if_empty(a[0]),
-		.version = "1.13.27",
-		.image_tag = none_if_empty(a[1]),
-		.metrics = dg_str(a[2]),
-		.allowed_branch = dg_str(a[3]),
-		.allowed_full = dg_str(a[4]),
-		.default_queue = !*a[5],
-		.queues = *a[5] ? queues : NULL,
-		.servers = dg_str(a[6]),
-		.workers = dg_str(a[7]),
-		.small = *a[8] != 0};
-	auto_buf text = DG_BUF_INIT;
-	struct dg_heartbeats all;
-
-	(void)e;
-	dg_heartbeat(&text, &h);
-	dg_heartbeats_begin(&all, out);
-	dg_heartbeats_deployment(&all, "prod", dg_buf_str(&text));
-	if (*a[9])
-		dg_heartbeats_error(&all, dg_str(a[9]));
-	dg_heartbeats_end(&all);
-	return 0;
-}
-
-/* metrics server-none|agent-none|server|agent METRICS FRESH LIMITS */
-int
-do_metrics(char *const *a, struct dg_buf *out, struct dg_err *e)
-{
-	static const struct dg_container_metrics c = {.cgroup = 2,
-		.cpu_period_us = 100000,
-		.cpu_quota_us = -1,
-		.cpu_usage = 12.5,
-		.previous_cpu_usage = 11,
-		.measured = WALL,
-		.memory_limit = -1,
-		.memory_usage = 123456,
-		.cores = 4};
-	static const struct dg_request_metrics requests = {40, 0, 1};
-
-	if (strcmp(a[0], "server-none") == 0)
-		dg_buf_adds(out, dg_server_metrics_none);
-	else if (strcmp(a[0], "agent-none") == 0)
-		dg_buf_adds(out, dg_agent_metrics_none);
-	else if (strcmp(a[0], "agent") == 0)
-		dg_agent_metrics(out, &c, &requests, dg_str(a[3]));
-	else if (!dg_server_metrics(out, dg_str(a[1]), dg_str(a[2]), dg_str(a[3])))
-		return dg_fail(e, DG_USER, 0, "no metrics");
 	return 0;
 }

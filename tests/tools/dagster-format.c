@@ -26,17 +26,15 @@ static const struct {
 	{"image", do_image},
 	{"location", do_location},
 	{"manifest", do_manifest},
-	{"metrics", do_metrics},
 	{"origin", do_origin},
 	{"records", do_records},
 	{"ref", do_ref},
 	{"result", do_result},
 	{"run", do_run},
 	{"server", do_server},
-	{"server-heartbeat", do_server_heartbeat},
+	{"server-metrics", do_server_metrics},
 	{"squeeze", do_squeeze},
 	{"tags", do_tags},
-	{"workers", do_workers},
 	{"workspace", do_workspace},
 };
 

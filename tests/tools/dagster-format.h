@@ -7,6 +7,8 @@
 #include "dagster/strv.h"
 
 #define ARGS_MAX 12
+/* The time of all that has one. */
+#define WALL 1700000000123456
 
 typedef int command_fn(char *const *a, struct dg_buf *out, struct dg_err *e);
 
@@ -14,9 +16,10 @@ typedef int command_fn(char *const *a, struct dg_buf *out, struct dg_err *e);
 command_fn do_answer, do_compose, do_context, do_deadline, do_error, do_image,
 	do_location, do_ref, do_server, do_workspace;
 /* dagster-format-run.c */
-command_fn do_entry, do_event, do_heartbeat, do_manifest, do_metrics, do_origin,
-	do_records, do_result, do_run, do_server_heartbeat, do_squeeze, do_tags,
-	do_workers;
+command_fn do_entry, do_event, do_manifest, do_origin, do_records, do_result, do_run,
+	do_squeeze, do_tags;
+/* dagster-format-heartbeat.c */
+command_fn do_heartbeat, do_server_metrics;
 
 void add_list(struct dg_buf *out, const struct dg_strv *v);
 /* The only environment the tool knows: PRESENT=here. */

@@ -10,8 +10,9 @@ noinst_PROGRAMS += %D%/yaml-dump
 noinst_PROGRAMS += %D%/dagster-format
 %C%_dagster_format_SOURCES = \
 	%D%/dagster-format.c %D%/dagster-format.h \
-	%D%/dagster-format-request.c %D%/dagster-format-run.c
-%C%_dagster_format_LDADD = $(LIB_DAGSTER)
+	%D%/dagster-format-heartbeat.c %D%/dagster-format-request.c \
+	%D%/dagster-format-run.c
+%C%_dagster_format_LDADD = src/reporter/libreporter.a $(LIB_DAGSTER)
 noinst_PROGRAMS += %D%/config-check
 %C%_config_check_SOURCES = %D%/config-check.c
 %C%_config_check_LDADD = $(LIB_CONFIG)
