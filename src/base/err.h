@@ -43,7 +43,9 @@ int dg_err_next(struct dg_err *e, const char *fmt, ...)
 int dg_err_wrap(struct dg_err *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* "where: what; next", as one line into BUF; returns BUF. */
+/* "where: what; next", as one line into BUF; returns BUF. DG_ERR_TEXT is enough for all.
+ */
+#define DG_ERR_TEXT sizeof(struct dg_err)
 const char *dg_err_text(const struct dg_err *e, char *buf, size_t size);
 
 /* "transport", "user", ... for logs. */

@@ -1,6 +1,8 @@
 /* dagster/event.c: see event.h. */
 #include "dagster/event.h"
 
+#include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,24 +86,13 @@ record(struct dg_buf *out, const struct dg_dagster_run *r, const char *type,
 }
 
 void
-dg_event_words(struct dg_buf *out, const struct dg_dagster_run *r, struct dg_str message,
-	bool prefix, struct dg_str error, int64_t wall_usec)
-{
-	auto_buf text = DG_BUF_INIT;
-
-	if (prefix)
-		dg_buf_adds(&text, "[DagsterCloudAgent] ");
-	dg_buf_addstr(&text, message);
-	record(out, r, "ENGINE_EVENT", dg_buf_str(&text), error, wall_usec);
-}
-
-void
 dg_event_variables(struct dg_buf *out, enum dg_event what, const struct dg_dagster_run *r,
 	struct dg_str agent, struct dg_str error, int64_t wall_usec)
 {
 	auto_buf text = DG_BUF_INIT;
-	bool prefix = true;
 
+	if (what != DG_EVENT_CALL_FAILED)
+		dg_buf_adds(&text, "[DagsterCloudAgent] ");
 	switch (what) {
 	case DG_EVENT_CANCELING:
 		record(out, r, "PIPELINE_CANCELING",
@@ -125,10 +116,33 @@ dg_event_variables(struct dg_buf *out, enum dg_event what, const struct dg_dagst
 		break;
 	case DG_EVENT_CALL_FAILED:
 		dg_buf_adds(&text, "Unexpected error in IPC client");
-		prefix = false;
 		break;
 	}
-	dg_event_words(out, r, dg_buf_str(&text), prefix, error, wall_usec);
+	record(out, r, "ENGINE_EVENT", dg_buf_str(&text), error, wall_usec);
+}
+
+void
+dg_event_key(char out[37], enum dg_event what, const char *run_id, const char *request_id)
+{
+	static const char *const names[] = {
+		[DG_EVENT_LAUNCHING] = "launching",
+		[DG_EVENT_NOT_ISOLATED] = "not isolated",
+		[DG_EVENT_TERMINATE_ASKED] = "terminating",
+		[DG_EVENT_CANCEL_ASKED] = "marking",
+		[DG_EVENT_CANCELING] = "canceling",
+		[DG_EVENT_CALL_FAILED] = "ipc",
+	};
+	auto_free char *text =
+		dg_xasprintf("%s\n%s\n%s", run_id, request_id, names[what]);
+	unsigned char h[EVP_MAX_MD_SIZE];
+	char hex[33];
+
+	DG_ASSERT(EVP_Digest(text, strlen(text), h, NULL, EVP_sha256(), NULL) == 1);
+	h[6] = (unsigned char)((h[6] & 0x0f) | 0x40);
+	h[8] = (unsigned char)((h[8] & 0x3f) | 0x80);
+	dg_hex(h, 16, hex);
+	snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
+		hex + 20);
 }
 
 void
@@ -147,8 +161,9 @@ dg_tags_variables(struct dg_buf *out, const char *run_id, struct dg_str members)
 	dg_jw_close_object(&w);
 }
 
-void
-dg_tags_put(struct dg_buf *members, const char *key, struct dg_str value)
+/* With a comma before it where there is one already. */
+static void
+add_tag(struct dg_buf *members, const char *key, struct dg_str value)
 {
 	if (members->n)
 		dg_buf_adds(members, ", ");
@@ -161,8 +176,14 @@ void
 dg_tags_agent(struct dg_buf *members, const char *agent_id, const char *label)
 {
 	if (label && *label)
-		dg_tags_put(members, "dagster/agent_label", dg_str(label));
-	dg_tags_put(members, "dagster/agent_id", dg_str(agent_id));
+		add_tag(members, "dagster/agent_label", dg_str(label));
+	add_tag(members, "dagster/agent_id", dg_str(agent_id));
+}
+
+void
+dg_tags_server_handle(struct dg_buf *members, const char *handle)
+{
+	add_tag(members, ".dagster/server_handle", dg_str(handle));
 }
 
 void
@@ -185,7 +206,7 @@ dg_tags_grpc_info(struct dg_buf *members, const char *endpoint)
 		dg_jw_kint(&w, "port", colon ? atoi(colon + 1) : 0);
 	}
 	dg_jw_close_object(&w);
-	dg_tags_put(members, DG_TAG_GRPC_INFO, dg_buf_str(&info));
+	add_tag(members, ".dagster/grpc_info", dg_buf_str(&info));
 }
 
 void
@@ -216,29 +237,26 @@ dg_run_records_variables(struct dg_buf *out, const char *run_id)
 	dg_jw_close_object(&w);
 }
 
-int
-dg_run_records_parse(
-	struct dg_str body, struct dg_dagster_run *r, bool *found, struct dg_err *e)
+enum dg_run_status
+dg_run_records_status(struct dg_str body)
 {
+	struct dg_dagster_run r = {0};
+	enum dg_run_status status = DG_RUN_UNKNOWN;
 	auto_buf text = DG_BUF_INIT;
 	struct dg_str list, item;
 	struct dg_json_iter it;
-	int rc = dg_json_check(body, DG_JSON_DEPTH_MAX, e);
 
-	*r = (struct dg_dagster_run){0};
-	*found = false;
-	if (rc < 0)
-		return dg_err_wrap(e, "the run's record");
-	if (!dg_json_path(body, &list, "data", "runs", "getRunRecords", NULL) &&
-		!dg_json_path(body, &list, "runs", "getRunRecords", NULL))
-		return dg_fail(e, DG_USER, 0, "the answer holds no run records");
+	if (dg_json_check(body, DG_JSON_DEPTH_MAX, NULL) < 0 ||
+		!dg_json_path(body, &list, "data", "runs", "getRunRecords", NULL) ||
+		dg_json_type(list) != DG_JSON_ARRAY)
+		return DG_RUN_UNKNOWN;
 	it = dg_json_iter(list);
 	if (!dg_json_next_item(&it, &item))
-		return 0;
-	if (!dg_json_member(item, "serializedPipelineRun", &item) ||
-		!dg_json_decode(item, &text))
-		return dg_fail(e, DG_USER, 0, "the run's record holds no run");
-	rc = dg_run_parse(dg_buf_str(&text), r, e);
-	*found = rc == 0;
-	return rc;
+		return DG_RUN_NONE;
+	if (dg_json_member(item, "serializedPipelineRun", &item) &&
+		dg_json_decode(item, &text) &&
+		dg_run_parse(dg_buf_str(&text), &r, NULL) == 0)
+		status = r.status;
+	dg_run_clear(&r);
+	return status;
 }

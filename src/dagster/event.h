@@ -27,24 +27,24 @@ void dg_agent_name(struct dg_buf *out, const char *agent_id, const char *label);
 void dg_event_variables(struct dg_buf *out, enum dg_event what,
 	const struct dg_dagster_run *r, struct dg_str agent, struct dg_str error,
 	int64_t wall_usec);
-/* The same with words of our own, without "[DagsterCloudAgent] " unless PREFIX. */
-void dg_event_words(struct dg_buf *out, const struct dg_dagster_run *r,
-	struct dg_str message, bool prefix, struct dg_str error, int64_t wall_usec);
+/* The idempotency key that a second try of the same request makes again: a UUID out of a
+ * hash. */
+void dg_event_key(
+	char out[37], enum dg_event what, const char *run_id, const char *request_id);
 
 /* {"runId", "jsonNewTags"} of addRunTags. MEMBERS: tags as members of a JSON object
- * without its braces, as made below and by the backends. */
+ * without its braces, as appended below and by the backends. */
 void dg_tags_variables(struct dg_buf *out, const char *run_id, struct dg_str members);
-/* Append the member "KEY": "VALUE", with a comma before it where there is one already. */
-void dg_tags_put(struct dg_buf *members, const char *key, struct dg_str value);
 /* dagster/agent_label (when there is a label), dagster/agent_id. */
 void dg_tags_agent(struct dg_buf *members, const char *agent_id, const char *label);
+/* .dagster/server_handle: what a backend calls the server. */
+void dg_tags_server_handle(struct dg_buf *members, const char *handle);
 /* .dagster/grpc_info: ENDPOINT is "unix:/path" or "host:port". */
 void dg_tags_grpc_info(struct dg_buf *members, const char *endpoint);
 
-/* getRunRecordsQuery for one run, and the run in its answer (the whole body, or its
- * data): -DG_USER when the answer is none; *FOUND false when there is no such run. */
+/* getRunRecordsQuery for one run, and how the run is by its answer (the body):
+ * DG_RUN_UNKNOWN when it cannot be understood. */
 void dg_run_records_variables(struct dg_buf *out, const char *run_id);
-int dg_run_records_parse(
-	struct dg_str body, struct dg_dagster_run *r, bool *found, struct dg_err *e);
+enum dg_run_status dg_run_records_status(struct dg_str body);
 
 #endif

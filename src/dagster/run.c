@@ -36,7 +36,6 @@ dg_run_clear(struct dg_dagster_run *r)
 	free(r->text);
 	free(r->id);
 	free(r->job);
-	free(r->status);
 	free(r->location);
 	*r = (struct dg_dagster_run){0};
 }
@@ -51,17 +50,34 @@ object(struct dg_str from, const char *key)
 	return v;
 }
 
-static char *
+static enum dg_run_status
 read_status(struct dg_str run)
 {
-	auto_buf b = DG_BUF_INIT;
+	static const struct {
+		const char *name;
+		enum dg_run_status status;
+	} table[] = {
+		{"QUEUED", DG_RUN_WAITING},
+		{"NOT_STARTED", DG_RUN_WAITING},
+		{"MANAGED", DG_RUN_WAITING},
+		{"STARTING", DG_RUN_WAITING},
+		{"STARTED", DG_RUN_BEGUN},
+		{"CANCELING", DG_RUN_BEGUN},
+		{"SUCCESS", DG_RUN_FINISHED},
+		{"FAILURE", DG_RUN_FINISHED},
+		{"CANCELED", DG_RUN_FINISHED},
+	};
+	auto_free char *name = NULL;
 	const char *dot;
 
 	if (!dg_json_path(run, &run, "status", "__enum__", NULL) ||
-		!dg_json_decode(run, &b) || !b.n)
-		return dg_xstrdup("");
-	dot = strrchr(b.p, '.');
-	return dg_xstrdup(dot ? dot + 1 : b.p);
+		!(name = dg_json_dup(run)))
+		return DG_RUN_UNKNOWN;
+	dot = strrchr(name, '.');
+	for (size_t i = 0; i < DG_N(table); i++)
+		if (strcmp(dot ? dot + 1 : name, table[i].name) == 0)
+			return table[i].status;
+	return DG_RUN_UNKNOWN;
 }
 
 static int
@@ -81,10 +97,10 @@ read_run(struct dg_dagster_run *r, struct dg_err *e)
 	if (!r->job)
 		return dg_fail(e, DG_USER, 0, "it has no pipeline_name");
 	r->status = read_status(run);
-	r->tags = object(run, "tags");
-	if (!r->tags.n)
-		r->tags = DG_STR("{}");
+	r->isolated = !dg_json_path(run, &v, "tags", "dagster/isolation", NULL) ||
+		      !dg_json_is(v, "disabled");
 	r->code_origin = object(run, "pipeline_code_origin");
+	r->repository = object(r->code_origin, "repository_origin");
 	r->remote_origin = object(run, "external_pipeline_origin");
 	if (dg_json_path(r->remote_origin, &v, "external_repository_origin",
 		    "repository_location_origin", "location_name", NULL))
@@ -116,28 +132,6 @@ dg_run_of_args(struct dg_str args, struct dg_dagster_run *r, struct dg_err *e)
 	if (!dg_json_member(args, "pipeline_run", &run))
 		return dg_fail(e, DG_USER, 0, "the arguments hold no pipeline_run");
 	return dg_run_parse(run, r, e) < 0 ? dg_err_wrap(e, "pipeline_run") : 0;
-}
-
-bool
-dg_run_finished(const struct dg_dagster_run *r)
-{
-	return strcmp(r->status, "SUCCESS") == 0 || strcmp(r->status, "FAILURE") == 0 ||
-	       strcmp(r->status, "CANCELED") == 0;
-}
-
-char *
-dg_run_tag(const struct dg_dagster_run *r, const char *name)
-{
-	return dg_json_member_dup(r->tags, name);
-}
-
-bool
-dg_run_isolated(const struct dg_dagster_run *r)
-{
-	struct dg_str v;
-
-	return !dg_json_member(r->tags, "dagster/isolation", &v) ||
-	       !dg_json_is(v, "disabled");
 }
 
 bool
@@ -206,20 +200,18 @@ dg_run_worker(const struct dg_dagster_run *r, struct dg_str ref, bool in_env,
 	const char *(*get)(void *arg, const char *name), void *arg, struct dg_strv *argv,
 	struct dg_strv *env, struct dg_err *e)
 {
-	struct dg_str repository, context;
 	auto_buf args = DG_BUF_INIT;
 	auto_buf packed = DG_BUF_INIT;
 	int rc;
 
-	repository = object(r->code_origin, "repository_origin");
-	if (!repository.n)
+	if (!r->repository.n)
 		return dg_fail(e, DG_USER, 0,
 			"the run has no pipeline_code_origin: its code cannot be found");
-	rc = entry_point(repository, argv, e);
+	rc = entry_point(r->repository, argv, e);
 	if (rc < 0)
 		return rc;
-	context = object(repository, "container_context");
-	rc = dg_context_env_vars(context, get, arg, env, e);
+	rc = dg_context_env_vars(
+		object(r->repository, "container_context"), get, arg, env, e);
 	if (rc < 0)
 		return rc;
 	execute_run_args(r, ref, &args);

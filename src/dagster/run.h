@@ -1,7 +1,7 @@
 /* dagster/run.h: a DagsterRun as the agent looks at it, and what is made of it: the
  * arguments of a run's worker and of the calls that start and cancel runs. Pure.
  *
- * Of a run the agent needs six things; everything else passes through as it is.
+ * Of a run the agent needs a few things; everything else passes through as it is.
  */
 #ifndef DG_DAGSTER_RUN_H
 #define DG_DAGSTER_RUN_H
@@ -17,14 +17,24 @@
 #define DG_RUN_ID_MAX 100
 bool dg_run_id_valid(struct dg_str id);
 
+enum dg_run_status {
+	DG_RUN_UNKNOWN,  /* it says none that is known */
+	DG_RUN_NONE,     /* there is no such run (dagster/event.h) */
+	DG_RUN_WAITING,  /* QUEUED, NOT_STARTED, MANAGED, STARTING */
+	DG_RUN_BEGUN,    /* STARTED, CANCELING */
+	DG_RUN_FINISHED, /* SUCCESS, FAILURE, CANCELED */
+};
+
 struct dg_dagster_run {
 	char *text; /* the whole PipelineRun, as it came */
 	char *id;
-	char *job;                   /* pipeline_name */
-	char *status;                /* "STARTED"; empty when it says none */
+	char *job; /* pipeline_name */
+	enum dg_run_status status;
+	bool isolated; /* has a process of its own: not tagged dagster/isolation: disabled
+			*/
 	char *location;              /* of the remote origin; NULL when there is none */
-	struct dg_str tags;          /* object inside text; "{}" when there is none */
 	struct dg_str code_origin;   /* pipeline_code_origin; empty when null */
+	struct dg_str repository;    /* its repository_origin; empty when null */
 	struct dg_str remote_origin; /* external_pipeline_origin; empty when null */
 };
 
@@ -34,17 +44,6 @@ int dg_run_parse(struct dg_str text, struct dg_dagster_run *r, struct dg_err *e)
 /* ... from the arguments of LAUNCH_RUN and TERMINATE_RUN (their `pipeline_run`). */
 int dg_run_of_args(struct dg_str args, struct dg_dagster_run *r, struct dg_err *e);
 void dg_run_clear(struct dg_dagster_run *r);
-
-/* SUCCESS, FAILURE or CANCELED. */
-bool dg_run_finished(const struct dg_dagster_run *r);
-/* Has a process of its own (unless tagged dagster/isolation: disabled). */
-bool dg_run_isolated(const struct dg_dagster_run *r);
-/* A tag's value, the caller's to free, or NULL. */
-char *dg_run_tag(const struct dg_dagster_run *r, const char *name);
-
-#define DG_TAG_PID "process/pid"
-#define DG_TAG_SERVER_HANDLE ".dagster/server_handle"
-#define DG_TAG_GRPC_INFO ".dagster/grpc_info"
 
 /* Does `dagster api execute_run` of this release read its arguments from the environment?
  * VERSIONS: dagster_library_versions of the location (1.12.7 is the first that does);

@@ -42,7 +42,7 @@ void
 dg_ending_begin(struct dg_run *r)
 {
 	enum dg_terminate_how how = r->l->tuning.isolated_agents ? DG_TERM_MARK
-				    : r->facts.isolated          ? DG_TERM_WORKER
+				    : r->said.isolated           ? DG_TERM_WORKER
 								 : DG_TERM_SERVER;
 
 	dg_launcher_timer(r->l, &r->timer, dg_now() + DG_TERMINATE_BARRIER, 100 * DG_MSEC,
@@ -62,12 +62,10 @@ heard(void *arg, const struct dg_msg_call_done *m)
 static void
 event(struct dg_run *r)
 {
-	auto_free char *name = dg_launcher_name(r->l);
-	auto_free char *text = dg_xasprintf("%s received request to %s", name,
-		r->terminate.how == DG_TERM_MARK ? "mark run as canceling"
-						 : "terminate run");
+	enum dg_event what = r->terminate.how == DG_TERM_MARK ? DG_EVENT_CANCEL_ASKED
+							      : DG_EVENT_TERMINATE_ASKED;
 
-	r->errand = dg_run_queue_event(r, "terminating", text, heard);
+	r->errand = dg_run_queue_event(r, what, DG_STR_NULL, heard);
 }
 
 static void
@@ -75,7 +73,8 @@ asked(void *arg, const struct dg_msg_call_done *m)
 {
 	struct dg_run *r = arg;
 	enum dg_run_status st =
-		m->cls ? DG_RUN_UNKNOWN : dg_run_status(dg_strn(m->body.p, m->body.n));
+		m->cls ? DG_RUN_UNKNOWN
+		       : dg_run_records_status(dg_strn(m->body.p, m->body.n));
 
 	r->errand = NULL;
 	dg_ending_event(r, st == DG_RUN_UNKNOWN ? DG_TERM_EV_UNASKED
@@ -89,7 +88,7 @@ ask(struct dg_run *r)
 {
 	auto_buf b = DG_BUF_INIT;
 
-	dg_run_query(&b, r->id);
+	dg_run_records_variables(&b, r->id);
 	r->errand = dg_calls_text(&r->l->calls, DG_CALL_OP_GET_RUN_RECORDS, r->deployment,
 		NULL, NULL, NULL, dg_buf_str(&b), asked, r);
 }
@@ -108,13 +107,7 @@ marked(void *arg, const struct dg_msg_call_done *m)
 static void
 mark(struct dg_run *r)
 {
-	auto_buf b = DG_BUF_INIT;
-	char key[37];
-
-	dg_event_canceling(&b, &r->facts, dg_wall_usec());
-	dg_event_key(key, r->id, r->at->request_id, "canceling");
-	r->errand = dg_calls_text(&r->l->calls, DG_CALL_OP_STORE_EVENT, r->deployment,
-		r->id, NULL, key, dg_buf_str(&b), marked, r);
+	r->errand = dg_run_queue_event(r, DG_EVENT_CANCELING, DG_STR_NULL, marked);
 }
 
 /* The server that hosts it: waited for, as it may be on its way. */
@@ -123,19 +116,19 @@ find(struct dg_run *r, bool call)
 {
 	struct dg_server *s = NULL;
 	enum dg_loc_verdict verdict =
-		r->facts.location ? dg_relay_place(r->at, r->facts.location, &s)
-				  : DG_LOC_ERROR;
+		r->said.location ? dg_relay_place(r->at, r->said.location, &s)
+				 : DG_LOC_ERROR;
 
 	if (s && call) {
 		dg_relay_enqueue(r->at, s);
 	} else if (s) {
 		dg_ending_event(r, DG_TERM_EV_SERVER);
 	} else if (verdict == DG_LOC_HOLD && !r->at->unlisted) {
-		dg_relay_hold(r->at, r->facts.location);
+		dg_relay_hold(r->at, r->said.location);
 	} else {
 		dg_buf_reset(&r->trouble);
 		dg_relay_no_server(r->l, r->deployment,
-			r->facts.location ? r->facts.location : "", &r->trouble);
+			r->said.location ? r->said.location : "", &r->trouble);
 		dg_ending_event(r, DG_TERM_EV_NO_SERVER);
 	}
 }
@@ -166,11 +159,10 @@ cancel_done(void *arg, struct dg_call *c, struct dg_reply *reply)
 void
 dg_ending_go(struct dg_run *r)
 {
-	auto_buf m = DG_BUF_INIT;
-	auto_free char *text = dg_xasprintf(
-		"{\"__class__\": \"CancelExecutionRequest\", \"run_id\": \"%s\"}", r->id);
+	auto_buf m = DG_BUF_INIT, text = DG_BUF_INIT;
 
-	dg_pb_add_str(&m, 1, dg_str(text));
+	dg_run_cancel_args(r->id, &text);
+	dg_pb_add_str(&m, 1, dg_buf_str(&text));
 	r->call = dg_server_call(
 		r->at->server, "CancelExecution", r->l->tuning.unary, &m, cancel_done, r);
 	if (!r->call) {

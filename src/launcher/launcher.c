@@ -42,14 +42,10 @@ dg_launcher_timer(struct dg_launcher *l, sd_event_source **s, dg_usec at, dg_use
 		dg_log(LOG_CRIT, "cannot make a timer: %s", strerror(-r));
 }
 
-char *
-dg_launcher_name(const struct dg_launcher *l)
+const char *
+dg_launcher_label(const struct dg_launcher *l)
 {
-	const char *label =
-		dg_settings_str(l->w->settings, "dagster_cloud_api.agent_label");
-
-	return label && label[0] ? dg_xasprintf("Agent %.8s (%s)", l->agent_id, label)
-				 : dg_xasprintf("Agent %.8s", l->agent_id);
+	return dg_settings_str(l->w->settings, "dagster_cloud_api.agent_label");
 }
 
 void

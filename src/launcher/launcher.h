@@ -11,8 +11,7 @@
  *   launching.c ending.c  effects of the machines in launch.c and terminate.c
  *   report.c    STATE bodies
  *   calls.c     what is asked of the control plane
- * Pure: location.c policy.c launch.c terminate.c upload.c runtext.c (pack.c: zlib,
- * memfd).
+ * Pure: location.c policy.c launch.c terminate.c upload.c (pack.c: memfd).
  */
 #ifndef DG_LAUNCHER_LAUNCHER_H
 #define DG_LAUNCHER_LAUNCHER_H
@@ -23,13 +22,13 @@
 #include "base/map.h"
 #include "daglet/request.h"
 #include "dagster/args.h"
+#include "dagster/event.h"
 #include "grpc/call.h"
 #include "grpc/slots.h"
 #include "launcher/calls.h"
 #include "launcher/launch.h"
 #include "launcher/location.h"
 #include "launcher/policy.h"
-#include "launcher/runtext.h"
 #include "launcher/terminate.h"
 #include "worker/worker.h"
 
@@ -209,7 +208,7 @@ struct dg_run {
 	int64_t since;
 	struct dg_request_list queue; /* LAUNCH and TERMINATE, in the order of popping */
 	struct dg_request *at;        /* the one that is being done: first of the queue */
-	struct dg_run_facts facts;    /* of `at` */
+	struct dg_dagster_run said;   /* of it by `at` */
 	struct dg_launch launch;
 	struct dg_terminate terminate;
 	struct dg_buf trouble; /* SerializableErrorInfo for the answer */
@@ -226,8 +225,8 @@ void dg_launcher_timer(struct dg_launcher *l, sd_event_source **s, dg_usec at,
 	dg_usec slack, sd_event_time_handler_t fn, void *arg);
 /* A request ended while the role is to end: is it the last? */
 void dg_launcher_quiesced(struct dg_launcher *l);
-/* "Agent 1a2b3c4d (label)"; the caller's. */
-char *dg_launcher_name(const struct dg_launcher *l);
+/* Its label in the configuration, or NULL. */
+const char *dg_launcher_label(const struct dg_launcher *l);
 void dg_launcher_trouble(struct dg_launcher *l, struct dg_str error);
 /* The instance ref of a deployment: for user code, or for the agent's own use. */
 struct dg_str dg_launcher_ref(
@@ -312,6 +311,8 @@ void dg_relay_error(struct dg_request *r, struct dg_str error);
 /* CLS: Python's class with its module, TEXT: what str() of the exception says. */
 void dg_relay_fail(struct dg_request *r, const char *cls, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* ... for an error of our own. */
+void dg_run_failed(struct dg_run *r, const struct dg_err *e);
 /* The answer is composed: BODY is taken. */
 void dg_relay_answer(
 	struct dg_request *r, const char *outcome, struct dg_blob *take_body);
@@ -349,7 +350,7 @@ void dg_run_stage(struct dg_run *r, enum dg_handle_stage stage, uint64_t request
 	void (*done)(struct dg_launcher *l, const char *key));
 /* FN may be NULL; its argument is R. */
 struct dg_errand *dg_run_queue_event(
-	struct dg_run *r, const char *what, const char *message, dg_errand_fn *fn);
+	struct dg_run *r, enum dg_event what, struct dg_str error, dg_errand_fn *fn);
 /* The control plane says no (it knows no such run): that is the run's error now. */
 bool dg_run_refused(struct dg_run *r, const struct dg_msg_call_done *m);
 void dg_run_queue_tags(struct dg_run *r, struct dg_str members);
@@ -360,6 +361,8 @@ void dg_run_status_set(struct dg_run *r, const char *status, const char *message
 void dg_run_ended(struct dg_run *r, const char *status, const char *message);
 void dg_run_error(struct dg_run *r, const char *cls, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* ... for an error of our own. */
+void dg_run_failed(struct dg_run *r, const struct dg_err *e);
 
 /* launching.c, ending.c */
 void dg_launching_begin(struct dg_run *r);

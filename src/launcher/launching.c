@@ -7,7 +7,6 @@
 #include "base/rand.h"
 #include "daglet/crash.h"
 #include "dagster/error.h"
-#include "dagster/run.h"
 #include "grpc/proto.h"
 #include "launcher/launcher.h"
 #include "log/log.h"
@@ -31,8 +30,8 @@ dg_launching_begin(struct dg_run *r)
 		return; /* dg_runs_backend() comes back here */
 	if (r->known)
 		known = r->stage == DG_STAGE_INTENT ? DG_KNOWN_INTENT : DG_KNOWN_STARTED;
-	r->on_server = !r->facts.isolated;
-	perform(r, dg_launch_begin(&r->launch, r->facts.isolated, known));
+	r->on_server = !r->said.isolated;
+	perform(r, dg_launch_begin(&r->launch, r->said.isolated, known));
 }
 
 static void
@@ -102,10 +101,7 @@ on_silence(sd_event_source *s, uint64_t usec, void *arg)
 static void
 hello(struct dg_run *r)
 {
-	auto_free char *name = dg_launcher_name(r->l);
-	auto_free char *text = dg_xasprintf("%s is launching run %s", name, r->id);
-
-	r->errand = dg_run_queue_event(r, "launching", text, heard);
+	r->errand = dg_run_queue_event(r, DG_EVENT_LAUNCHING, DG_STR_NULL, heard);
 	dg_launcher_timer(
 		r->l, &r->timer, dg_now() + DG_LAUNCH_WORD, 10 * DG_MSEC, on_silence, r);
 }
@@ -113,19 +109,12 @@ hello(struct dg_run *r)
 static void
 events(struct dg_run *r)
 {
-	struct dg_launcher *l = r->l;
-	const char *label =
-		dg_settings_str(l->w->settings, "dagster_cloud_api.agent_label");
-	auto_free char *text =
-		dg_xasprintf("Launching %s without an isolated run environment.", r->id);
 	auto_buf tags = DG_BUF_INIT;
 
-	if (label && label[0])
-		dg_tags_add(&tags, "dagster/agent_label", label);
-	dg_tags_add(&tags, "dagster/agent_id", l->agent_id);
+	dg_tags_agent(&tags, r->l->agent_id, dg_launcher_label(r->l));
 	dg_run_queue_tags(r, dg_buf_str(&tags));
-	if (!r->facts.isolated)
-		dg_run_queue_event(r, "not isolated", text, NULL);
+	if (!r->said.isolated)
+		dg_run_queue_event(r, DG_EVENT_NOT_ISOLATED, DG_STR_NULL, NULL);
 }
 
 /* Isolated: the backend. */
@@ -143,10 +132,9 @@ from_env(void *arg, const char *name)
 static bool
 args_in_env(const struct dg_run *r)
 {
-	struct dg_place *p = r->facts.location
-				     ? dg_place_find(r->l, dg_str(r->deployment),
-					       dg_str(r->facts.location))
-				     : NULL;
+	struct dg_place *p = r->said.location ? dg_place_find(r->l, dg_str(r->deployment),
+							dg_str(r->said.location))
+					      : NULL;
 
 	return p && p->args_in_env;
 }
@@ -156,19 +144,20 @@ start(struct dg_run *r, struct dg_err *e)
 {
 	struct dg_launcher *l = r->l;
 	auto_strv argv = {0}, env = {0};
-	struct dg_dagster_run said = {.id = r->id, .code_origin = r->facts.code};
 	auto_free char *owner = dg_xasprintf("%s/%u", l->installation, l->slot);
 	auto_free char *image = NULL;
+	struct dg_str context;
 	struct dg_run_spec spec;
 	int err;
 
-	if (!r->facts.code.p)
-		return dg_fail(e, DG_USER, 0, "the run has no code origin");
-	err = dg_run_worker(&said, dg_launcher_ref(l, r->deployment, true),
+	err = dg_run_worker(&r->said, dg_launcher_ref(l, r->deployment, true),
 		args_in_env(r), from_env, NULL, &argv, &env, e);
 	if (err < 0)
 		return err;
-	image = dg_json_member_dup(r->facts.repository, "container_image");
+	image = dg_json_member_dup(r->said.repository, "container_image");
+	if (!dg_json_member(r->said.repository, "container_context", &context) ||
+		dg_json_is_null(context))
+		context = DG_STR("{}");
 	spec = (struct dg_run_spec){
 		.run_id = r->id,
 		.deployment = r->deployment,
@@ -176,7 +165,7 @@ start(struct dg_run *r, struct dg_err *e)
 		.argv = (const char *const *)argv.v,
 		.env = (const char *const *)env.v,
 		.image = image,
-		.container_context = r->facts.context.p ? r->facts.context : DG_STR("{}"),
+		.container_context = context,
 		.owner = owner,
 	};
 	return l->ops->run_start(l->backend, &spec, e);
@@ -189,8 +178,8 @@ server_of(struct dg_run *r, enum dg_loc_verdict *verdict)
 {
 	struct dg_server *s = NULL;
 
-	*verdict = r->facts.location ? dg_relay_place(r->at, r->facts.location, &s)
-				     : DG_LOC_ERROR;
+	*verdict = r->said.location ? dg_relay_place(r->at, r->said.location, &s)
+				    : DG_LOC_ERROR;
 	return s;
 }
 
@@ -201,7 +190,7 @@ find_server(struct dg_run *r)
 
 	server_of(r, &verdict);
 	if (verdict == DG_LOC_HOLD && !r->at->unlisted) {
-		dg_relay_hold(r->at, r->facts.location);
+		dg_relay_hold(r->at, r->said.location);
 		return;
 	}
 	if (verdict == DG_LOC_SERVE) {
@@ -209,8 +198,8 @@ find_server(struct dg_run *r)
 		return;
 	}
 	dg_buf_reset(&r->trouble);
-	dg_relay_no_server(r->l, r->deployment,
-		r->facts.location ? r->facts.location : "", &r->trouble);
+	dg_relay_no_server(r->l, r->deployment, r->said.location ? r->said.location : "",
+		&r->trouble);
 	dg_launching_event(r, DG_LAUNCH_EV_NO_SERVER);
 }
 
@@ -224,11 +213,11 @@ dg_launching_released(struct dg_run *r)
 		if (s) {
 			dg_relay_enqueue(r->at, s);
 		} else if (verdict == DG_LOC_HOLD && !r->at->unlisted) {
-			dg_relay_hold(r->at, r->facts.location);
+			dg_relay_hold(r->at, r->said.location);
 		} else {
 			dg_buf_reset(&r->trouble);
 			dg_relay_no_server(
-				r->l, r->deployment, r->facts.location, &r->trouble);
+				r->l, r->deployment, r->said.location, &r->trouble);
 			dg_launching_event(r, DG_LAUNCH_EV_REFUSED);
 		}
 		return;
@@ -239,31 +228,20 @@ dg_launching_released(struct dg_run *r)
 static void
 place_tags(struct dg_run *r, const struct dg_server *s)
 {
-	auto_buf handle = DG_BUF_INIT, info = DG_BUF_INIT, tags = DG_BUF_INIT;
-	const char *colon = strrchr(s->endpoint, ':');
+	auto_buf handle = DG_BUF_INIT, info = DG_BUF_INIT;
 
-	dg_tags_add(&handle, ".dagster/server_handle", s->tag);
+	dg_tags_server_handle(&handle, s->tag);
 	dg_run_queue_tags(r, dg_buf_str(&handle));
-	if (strncmp(s->endpoint, "unix:", 5) == 0) {
-		dg_buf_adds(&info, "{\"host\": \"localhost\", \"socket\": ");
-		dg_json_add_str(&info, dg_str(s->endpoint + 5));
-	} else {
-		dg_buf_adds(&info, "{\"host\": ");
-		dg_json_add_str(&info,
-			dg_strn(s->endpoint, colon ? (size_t)(colon - s->endpoint) : 0));
-		dg_buf_addf(&info, ", \"port\": %s", colon ? colon + 1 : "0");
-	}
-	dg_buf_addc(&info, '}');
-	dg_tags_add(&tags, ".dagster/grpc_info", info.p);
-	dg_run_queue_tags(r, dg_buf_str(&tags));
+	dg_tags_grpc_info(&info, s->endpoint);
+	dg_run_queue_tags(r, dg_buf_str(&info));
 }
 
 static void
 start_done(void *arg, struct dg_call *c, struct dg_reply *reply)
 {
 	struct dg_run *r = arg;
-	auto_buf message = DG_BUF_INIT;
-	struct dg_str error;
+	struct dg_run_result res;
+	struct dg_err e = {0};
 
 	(void)c;
 	r->call = NULL;
@@ -276,15 +254,14 @@ start_done(void *arg, struct dg_call *c, struct dg_reply *reply)
 			r, reply->sent ? DG_LAUNCH_EV_LOST : DG_LAUNCH_EV_REFUSED);
 		return;
 	}
-	if (dg_start_run_result(dg_buf_str(&reply->field[1]), &message, &error)) {
-		dg_launching_event(r, DG_LAUNCH_EV_ACCEPTED);
-		return;
+	if (dg_run_result_parse(dg_buf_str(&reply->field[1]), &res, &e) < 0) {
+		dg_run_failed(r, &e);
+	} else if (!res.success) {
+		dg_buf_reset(&r->trouble);
+		dg_run_result_error(&res, &r->trouble);
 	}
-	if (!message.n && error.n)
-		dg_error_line(error, 4000, &message);
-	dg_buf_reset(&r->trouble);
-	dg_error_add(&r->trouble, DG_CLS_LAUNCH_FAILED, dg_buf_str(&message), error);
-	dg_launching_event(r, DG_LAUNCH_EV_REFUSED);
+	dg_launching_event(
+		r, e.cls || !res.success ? DG_LAUNCH_EV_REFUSED : DG_LAUNCH_EV_ACCEPTED);
 }
 
 /* A slot is there. */
@@ -293,9 +270,16 @@ dg_launching_go(struct dg_run *r)
 {
 	struct dg_server *s = r->at->server;
 	auto_buf args = DG_BUF_INIT, m = DG_BUF_INIT;
+	struct dg_err e = {0};
 
 	place_tags(r, s);
-	dg_start_run_args(&args, &r->facts, dg_launcher_ref(r->l, r->deployment, true));
+	if (dg_run_start_args(&r->said, dg_launcher_ref(r->l, r->deployment, true), &args,
+		    &e) < 0) {
+		dg_relay_slot_free(r->at, false);
+		dg_run_failed(r, &e);
+		dg_launching_event(r, DG_LAUNCH_EV_REFUSED);
+		return;
+	}
 	dg_pb_add_str(&m, 1, dg_buf_str(&args));
 	r->call = dg_server_call(s, "StartRun", r->l->tuning.unary, &m, start_done, r);
 	if (!r->call) {
@@ -309,15 +293,16 @@ static void
 look_done(void *arg, struct dg_call *c, struct dg_reply *reply)
 {
 	struct dg_run *r = arg;
-	int is = reply->status == DG_GRPC_OK
-			 ? dg_run_is_current(dg_buf_str(&reply->field[1]), r->id)
-			 : -1;
+	bool listed = false;
+	bool seen =
+		reply->status == DG_GRPC_OK &&
+		dg_run_listed(dg_buf_str(&reply->field[1]), r->id, &listed, NULL) == 0;
 
 	(void)c;
 	r->call = NULL;
-	dg_launching_event(r, is > 0    ? DG_LAUNCH_EV_CURRENT
-			      : is == 0 ? DG_LAUNCH_EV_NOT_CURRENT
-					: DG_LAUNCH_EV_BLIND);
+	dg_launching_event(r, !seen    ? DG_LAUNCH_EV_BLIND
+			      : listed ? DG_LAUNCH_EV_CURRENT
+				       : DG_LAUNCH_EV_NOT_CURRENT);
 }
 
 static void
@@ -339,7 +324,8 @@ asked(void *arg, const struct dg_msg_call_done *m)
 {
 	struct dg_run *r = arg;
 	enum dg_run_status st =
-		m->cls ? DG_RUN_UNKNOWN : dg_run_status(dg_strn(m->body.p, m->body.n));
+		m->cls ? DG_RUN_UNKNOWN
+		       : dg_run_records_status(dg_strn(m->body.p, m->body.n));
 
 	r->errand = NULL;
 	dg_launching_event(r, st == DG_RUN_UNKNOWN ? DG_LAUNCH_EV_BLIND
@@ -353,22 +339,9 @@ ask(struct dg_run *r)
 {
 	auto_buf b = DG_BUF_INIT;
 
-	dg_run_query(&b, r->id);
+	dg_run_records_variables(&b, r->id);
 	r->errand = dg_calls_text(&r->l->calls, DG_CALL_OP_GET_RUN_RECORDS, r->deployment,
 		NULL, NULL, NULL, dg_buf_str(&b), asked, r);
-}
-
-static void
-call_trouble(struct dg_run *r)
-{
-	auto_buf b = DG_BUF_INIT;
-	char key[37];
-
-	dg_event_plain(&b, &r->facts, "Unexpected error in IPC client",
-		dg_buf_str(&r->trouble), dg_wall_usec());
-	dg_event_key(key, r->id, r->at->request_id, "ipc");
-	dg_calls_text(&r->l->calls, DG_CALL_OP_STORE_EVENT, r->deployment, r->id, NULL,
-		key, dg_buf_str(&b), NULL, NULL);
 }
 
 static void
@@ -384,7 +357,7 @@ perform(struct dg_run *r, unsigned todo)
 	if (todo & DG_LAUNCH_DO_EVENTS)
 		events(r);
 	if ((todo & DG_LAUNCH_DO_START) && start(r, &e) < 0) {
-		dg_run_error(r, DG_CLS_LAUNCH_FAILED, "%s", e.what);
+		dg_run_failed(r, &e);
 		dg_launching_event(r, DG_LAUNCH_EV_FAILED);
 		return;
 	}
@@ -403,7 +376,8 @@ perform(struct dg_run *r, unsigned todo)
 	if (todo & DG_LAUNCH_DO_CALL)
 		dg_launching_released(r);
 	if (todo & DG_LAUNCH_DO_TROUBLE)
-		call_trouble(r);
+		dg_run_queue_event(
+			r, DG_EVENT_CALL_FAILED, dg_buf_str(&r->trouble), NULL);
 	if (todo & DG_LAUNCH_DO_LOOK)
 		look(r);
 	if (todo & DG_LAUNCH_DO_ASK)

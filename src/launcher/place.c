@@ -166,6 +166,15 @@ set_error(struct dg_place *p, const struct dg_loc_action *a, struct dg_str given
 }
 
 static void
+own_error(const struct dg_err *e, struct dg_buf *out)
+{
+	char text[DG_ERR_TEXT];
+
+	dg_error_add(out, DG_CLS_EXCEPTION, dg_str(dg_err_text(e, text, sizeof(text))),
+		DG_STR_NULL);
+}
+
+static void
 start(struct dg_place *p, unsigned serial)
 {
 	struct dg_server *s = dg_server_new(p, serial, p->loc.want, NULL);
@@ -179,7 +188,7 @@ start(struct dg_place *p, unsigned serial)
 		DG_KV({"dep", p->deployment}, {"loc", p->location}, {"srv", s->id}),
 		"starting a code server");
 	if (dg_server_launch(s, &e) < 0) {
-		dg_error_add(&error, DG_CLS_EXCEPTION, dg_str(e.what), DG_STR_NULL);
+		own_error(&e, &error);
 		dg_place_server_event(s, DG_LOC_START_FAIL,
 			e.cls == DG_USER || e.cls == DG_CONFIG || e.cls == DG_DENIED,
 			dg_buf_str(&error));
@@ -400,13 +409,12 @@ dg_place_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
 			dg_place_server_event(s, DG_LOC_UP, false, DG_STR_NULL);
 			break;
 		}
-		dg_error_add(&error, DG_CLS_EXCEPTION, dg_str(e.what), DG_STR_NULL);
+		own_error(&e, &error);
 		l->ops->server_kill(l->backend, s->id);
 		dg_place_server_event(s, DG_LOC_START_FAIL, false, dg_buf_str(&error));
 		break;
 	case DG_EV_SERVER_FAILED:
-		dg_error_add(
-			&error, DG_CLS_EXCEPTION, dg_str(ev->err->what), DG_STR_NULL);
+		own_error(ev->err, &error);
 		dg_place_server_event(s, DG_LOC_START_FAIL,
 			ev->err->cls == DG_USER || ev->err->cls == DG_CONFIG ||
 				ev->err->cls == DG_DENIED,

@@ -47,7 +47,7 @@ dg_run_free(struct dg_run *r)
 	dg_errand_forget(r->errand);
 	sd_event_source_disable_unref(r->timer);
 	sd_event_source_disable_unref(r->forget);
-	dg_run_facts_clear(&r->facts);
+	dg_run_clear(&r->said);
 	dg_buf_clear(&r->handle);
 	dg_buf_clear(&r->trouble);
 	dg_buf_clear(&r->shown);
@@ -126,6 +126,15 @@ dg_run_stage(struct dg_run *r, enum dg_handle_stage stage, uint64_t request,
 
 /* Requests, one after the other. */
 
+static int
+run_of(const struct dg_request *q, struct dg_dagster_run *said, struct dg_err *e)
+{
+	struct dg_str args;
+	int r = dg_args(dg_blob_str(&q->body), &args, e);
+
+	return r < 0 ? r : dg_run_of_args(args, said, e);
+}
+
 static void
 begin(struct dg_run *r)
 {
@@ -135,11 +144,11 @@ begin(struct dg_run *r)
 	while (!r->at && (q = TAILQ_FIRST(&r->queue))) {
 		r->at = q;
 		dg_buf_reset(&r->trouble);
-		dg_run_facts_clear(&r->facts);
+		dg_run_clear(&r->said);
 		if (q->expire && dg_wall_usec() >= (int64_t)q->expire) {
 			dg_relay_fail(dg_run_pop(r), DG_CLS_EXCEPTION,
 				"The request expired before it could be carried out.");
-		} else if (dg_run_facts(dg_blob_str(&q->body), &r->facts, &e) < 0) {
+		} else if (run_of(q, &r->said, &e) < 0) {
 			dg_relay_fail(dg_run_pop(r), DG_CLS_DESERIALIZE, "%s", e.what);
 		} else {
 			q->started = dg_wall_usec();
@@ -175,20 +184,20 @@ dg_run_next(struct dg_run *r)
 void
 dg_runs_request(struct dg_request *q)
 {
-	struct dg_run_facts f = {0};
+	struct dg_dagster_run said;
 	struct dg_err e = {0};
 	struct dg_run *r;
 
-	if (dg_run_facts(dg_blob_str(&q->body), &f, &e) < 0) {
+	if (run_of(q, &said, &e) < 0) {
 		dg_relay_fail(q, DG_CLS_DESERIALIZE, "%s", e.what);
 		return;
 	}
-	r = dg_run_get(q->l, f.run_id, q->deployment);
-	if (!r->location && f.location)
-		r->location = dg_xstrdup(f.location);
+	r = dg_run_get(q->l, said.id, q->deployment);
+	if (!r->location)
+		r->location = TAKE_PTR(said.location);
 	if (!r->job)
-		r->job = dg_json_dup(f.job);
-	dg_run_facts_clear(&f);
+		r->job = TAKE_PTR(said.job);
+	dg_run_clear(&said);
 	q->stage = DG_REQUEST_RUN;
 	q->run = r;
 	TAILQ_INSERT_TAIL(&r->queue, q, run_link);
@@ -228,17 +237,26 @@ dg_run_error(struct dg_run *r, const char *cls, const char *fmt, ...)
 	dg_error_add(&r->trouble, cls, dg_buf_str(&text), DG_STR_NULL);
 }
 
+void
+dg_run_failed(struct dg_run *r, const struct dg_err *e)
+{
+	char text[DG_ERR_TEXT];
+
+	dg_run_error(r, DG_CLS_LAUNCH_FAILED, "%s", dg_err_text(e, text, sizeof(text)));
+}
+
 /* What is told to the control plane about a run, in order, waited for by nobody. */
 
 struct dg_errand *
 dg_run_queue_event(
-	struct dg_run *r, const char *what, const char *message, dg_errand_fn *fn)
+	struct dg_run *r, enum dg_event what, struct dg_str error, dg_errand_fn *fn)
 {
-	auto_buf b = DG_BUF_INIT;
+	auto_buf agent = DG_BUF_INIT, b = DG_BUF_INIT;
 	char key[37];
 
-	dg_event_engine(&b, &r->facts, message, DG_STR_NULL, dg_wall_usec());
-	dg_event_key(key, r->id, r->at->request_id, what);
+	dg_agent_name(&agent, r->l->agent_id, dg_launcher_label(r->l));
+	dg_event_variables(&b, what, &r->said, dg_buf_str(&agent), error, dg_wall_usec());
+	dg_event_key(key, what, r->id, r->at->request_id);
 	return dg_calls_text(&r->l->calls, DG_CALL_OP_STORE_EVENT, r->deployment, r->id,
 		NULL, key, dg_buf_str(&b), fn, r);
 }
@@ -259,7 +277,7 @@ dg_run_queue_tags(struct dg_run *r, struct dg_str members)
 
 	if (!members.n)
 		return;
-	dg_tags(&b, r->id, members);
+	dg_tags_variables(&b, r->id, members);
 	dg_calls_text(&r->l->calls, DG_CALL_OP_ADD_RUN_TAGS, r->deployment, r->id, NULL,
 		NULL, dg_buf_str(&b), NULL, NULL);
 }
@@ -386,7 +404,7 @@ dg_runs_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
 	case DG_EV_RUN_FAILED:
 		r->here = false;
 		r->status = NULL;
-		dg_run_error(r, DG_CLS_LAUNCH_FAILED, "%s", ev->err->what);
+		dg_run_failed(r, ev->err);
 		if (launching) {
 			dg_launching_event(r, DG_LAUNCH_EV_FAILED);
 		} else { /* adopted, and it never started */

@@ -11,6 +11,14 @@
 #include "dagster/squeeze.h"
 #include "json/write.h"
 
+static const char *const statuses[] = {
+	[DG_RUN_UNKNOWN] = "unknown",
+	[DG_RUN_NONE] = "none",
+	[DG_RUN_WAITING] = "waiting",
+	[DG_RUN_BEGUN] = "begun",
+	[DG_RUN_FINISHED] = "finished",
+};
+
 /* run info|argv|env|start|cancel RUN REF in-env */
 int
 do_run(char *const *a, struct dg_buf *out, struct dg_err *e)
@@ -28,16 +36,12 @@ do_run(char *const *a, struct dg_buf *out, struct dg_err *e)
 	else if (strcmp(a[0], "cancel") == 0)
 		dg_run_cancel_args(run.id, out);
 	else if (strcmp(a[0], "info") == 0) {
-		auto_free char *pid = dg_run_tag(&run, DG_TAG_PID);
-
 		dg_jw_open_object(&w);
 		dg_jw_kstr(&w, "id", run.id);
 		dg_jw_kstr(&w, "job", run.job);
-		dg_jw_kstr(&w, "status", run.status);
+		dg_jw_kstr(&w, "status", statuses[run.status]);
 		dg_jw_kstr(&w, "location", run.location);
-		dg_jw_kstr(&w, "pid", pid);
-		dg_jw_kbool(&w, "isolated", dg_run_isolated(&run));
-		dg_jw_kbool(&w, "finished", dg_run_finished(&run));
+		dg_jw_kbool(&w, "isolated", run.isolated);
 		dg_jw_close_object(&w);
 	} else {
 		r = dg_run_worker(&run, dg_str(a[2]), *a[3] != 0, own_variable, NULL,
@@ -92,7 +96,7 @@ do_tags(char *const *a, struct dg_buf *out, struct dg_err *e)
 	else if (strcmp(a[0], "grpc-info") == 0)
 		dg_tags_grpc_info(&members, a[2]);
 	else
-		dg_tags_put(&members, DG_TAG_SERVER_HANDLE, dg_str(a[2]));
+		dg_tags_server_handle(&members, a[2]);
 	dg_tags_variables(out, a[1], dg_buf_str(&members));
 	return 0;
 }
@@ -102,19 +106,12 @@ do_tags(char *const *a, struct dg_buf *out, struct dg_err *e)
 int
 do_records(char *const *a, struct dg_buf *out, struct dg_err *e)
 {
-	struct dg_dagster_run run;
-	bool found;
-	int r;
-
-	if (*a[0]) {
+	(void)e;
+	if (*a[0])
 		dg_run_records_variables(out, a[0]);
-		return 0;
-	}
-	r = dg_run_records_parse(dg_str(a[1]), &run, &found, e);
-	if (r == 0)
-		dg_buf_adds(out, found ? run.status : "none");
-	dg_run_clear(&run);
-	return r;
+	else
+		dg_buf_adds(out, statuses[dg_run_records_status(dg_str(a[1]))]);
+	return 0;
 }
 
 /* origin LOCATION REPOSITORY */

@@ -60,10 +60,8 @@ Test(run, what_is_no_run)
 	cr_assert_eq(dg_run_of_args(DG_STR("{\"pipeline_run\": 5}"), &r, &e), -DG_USER);
 	cr_assert(strstr(e.what, "pipeline_run"));
 	cr_assert_eq(dg_run_of_args(DG_STR("{\"pipeline_run\": " RUN "}}"), &r, &e), 0);
-	cr_assert_str_eq(r.status, "");
-	cr_assert_str_eq(r.tags.p, "{}");
-	cr_assert_null(dg_run_tag(&r, "x"));
-	cr_assert(dg_run_isolated(&r));
+	cr_assert_eq(r.status, DG_RUN_UNKNOWN);
+	cr_assert(r.isolated);
 	dg_run_clear(&r);
 }
 
@@ -117,25 +115,122 @@ Test(run, lists_of_what_runs)
 	cr_assert_lt(dg_run_listed(DG_STR("{"), "b", &listed, &e), 0);
 }
 
-Test(run, records_that_are_none)
+#define RECORD(rest)                                                                     \
+	"{\"data\": {\"runs\": {\"getRunRecords\": [{\"serializedPipelineRun\": "        \
+	"\"{\\\"__class__\\\": \\\"PipelineRun\\\", \\\"run_id\\\": \\\"r\\\", "         \
+	"\\\"pipeline_name\\\": \\\"j\\\"" rest "}\"}]}}}"
+#define STATUS(status) RECORD(", \\\"status\\\": {\\\"__enum__\\\": \\\"" status "\\\"}")
+
+Test(run, how_a_run_is_by_its_record)
 {
-	static const char *const rows[] = {"", "{}", "{\"data\": {\"runs\": {}}}",
-		"{\"runs\": {\"getRunRecords\": [5]}}",
-		"{\"runs\": {\"getRunRecords\": [{\"serializedPipelineRun\": null}]}}",
-		"{\"runs\": {\"getRunRecords\": [{\"serializedPipelineRun\": \"{}\"}]}}"};
-	struct dg_dagster_run r;
-	bool found;
-	struct dg_err e;
+	static const struct {
+		const char *body;
+		enum dg_run_status want;
+	} rows[] = {
+		{STATUS("PipelineRunStatus.QUEUED"), DG_RUN_WAITING},
+		{STATUS("DagsterRunStatus.STARTING"), DG_RUN_WAITING},
+		{STATUS("STARTED"), DG_RUN_BEGUN},
+		{STATUS("PipelineRunStatus.CANCELING"), DG_RUN_BEGUN},
+		{STATUS("PipelineRunStatus.SUCCESS"), DG_RUN_FINISHED},
+		{STATUS("PipelineRunStatus.CANCELED"), DG_RUN_FINISHED},
+		{STATUS("PipelineRunStatus.FAILURE"), DG_RUN_FINISHED},
+		{STATUS("PipelineRunStatus.NEW"), DG_RUN_UNKNOWN},
+		{STATUS(""), DG_RUN_UNKNOWN},
+		{RECORD(""), DG_RUN_UNKNOWN},
+		{"{\"data\": {\"runs\": {\"getRunRecords\": []}}}", DG_RUN_NONE},
+		{"{\"data\": {\"runs\": {\"getRunRecords\": [{}]}}}", DG_RUN_UNKNOWN},
+		{"{\"data\": {\"runs\": {\"getRunRecords\": [5]}}}", DG_RUN_UNKNOWN},
+		{"{\"data\": {\"runs\": {\"getRunRecords\": null}}}", DG_RUN_UNKNOWN},
+		{"{\"data\": {\"runs\": {\"getRunRecords\": [{\"serializedPipelineRun\": "
+		 "\"{\"}]}}}",
+			DG_RUN_UNKNOWN},
+		{"{\"data\": {\"runs\": {\"getRunRecords\": [{\"serializedPipelineRun\": "
+		 "null}]}}}",
+			DG_RUN_UNKNOWN},
+		{"{\"data\": {\"runs\": {}}}", DG_RUN_UNKNOWN},
+		{"{\"errors\": []}", DG_RUN_UNKNOWN},
+		{"", DG_RUN_UNKNOWN},
+	};
+
+	for (size_t i = 0; i < DG_N(rows); i++)
+		cr_assert_eq(dg_run_records_status(dg_str(rows[i].body)), rows[i].want,
+			"row %zu", i);
+}
+
+Test(run, what_a_request_says_of_it)
+{
+#define ORIGIN                                                                           \
+	"{\"external_repository_origin\": {\"repository_location_origin\": "             \
+	"{\"location_name\": \"etl\"}}}"
+	static const struct {
+		const char *args;
+		bool isolated;
+		const char *location, *repository;
+	} rows[] = {
+		{"{\"pipeline_run\": " RUN "}}", true, NULL, ""},
+		{"{\"pipeline_run\": " RUN
+		 ", \"tags\": {\"dagster/isolation\": \"disabled\"}}}",
+			false, NULL, ""},
+		{"{\"pipeline_run\": " RUN
+		 ", \"tags\": {\"dagster/isolation\": \"other\"}}}",
+			true, NULL, ""},
+		{"{\"pipeline_run\": " RUN ", \"external_pipeline_origin\": " ORIGIN "}}",
+			true, "etl", ""},
+		{"{\"pipeline_run\": " RUN
+		 ", \"pipeline_code_origin\": {\"repository_origin\": {\"a\": 1}}}}",
+			true, NULL, "{\"a\": 1}"},
+		{"{\"pipeline_run\": " RUN
+		 ", \"pipeline_code_origin\": {\"repository_origin\": null}}}",
+			true, NULL, ""},
+	};
 
 	for (size_t i = 0; i < DG_N(rows); i++) {
-		cr_assert_lt(dg_run_records_parse(dg_str(rows[i]), &r, &found, &e), 0,
-			"row %zu", i);
-		cr_assert_not(found);
+		struct dg_dagster_run r;
+
+		cr_assert_eq(dg_run_of_args(dg_str(rows[i].args), &r, NULL), 0);
+		cr_assert_str_eq(r.id, "r-1");
+		cr_assert_str_eq(r.job, "j");
+		cr_assert_eq(r.isolated, rows[i].isolated, "row %zu", i);
+		cr_assert(dg_str_is(r.repository, rows[i].repository), "row %zu", i);
+		cr_assert_eq(r.location == NULL, rows[i].location == NULL);
+		if (r.location)
+			cr_assert_str_eq(r.location, rows[i].location);
+		dg_run_clear(&r);
 	}
-	cr_assert_eq(dg_run_records_parse(DG_STR("{\"runs\": {\"getRunRecords\": []}}"),
-			     &r, &found, &e),
-		0);
-	cr_assert_not(found);
+#undef ORIGIN
+}
+
+Test(run, what_the_server_says_of_its_start)
+{
+	static const struct {
+		const char *text, *want; /* NULL: success; "": no result */
+	} rows[] = {
+		{"{\"success\": true}", NULL},
+		{"{\"success\": false, \"message\": \"no\"}", "no"},
+		{"{\"success\": false, \"message\": null}", "None"},
+		{"{\"success\": false, \"message\": null, \"serializable_error_info\": "
+		 "{\"__class__\": \"SerializableErrorInfo\", \"message\": \"why\"}}",
+			"why"},
+		{"{\"__class__\": \"SerializableErrorInfo\", \"message\": \"why\"}",
+			"why"},
+		{"{}", ""},
+		{"{", ""},
+	};
+
+	for (size_t i = 0; i < DG_N(rows); i++) {
+		struct dg_run_result res;
+		auto_buf error = DG_BUF_INIT;
+		int r = dg_run_result_parse(dg_str(rows[i].text), &res, NULL);
+
+		cr_assert_eq(r < 0, rows[i].want && !*rows[i].want, "row %zu", i);
+		if (r < 0)
+			continue;
+		cr_assert_eq(res.success, !rows[i].want, "row %zu", i);
+		if (res.success)
+			continue;
+		dg_run_result_error(&res, &error);
+		cr_assert(strstr(error.p, rows[i].want), "row %zu: %s", i, error.p);
+	}
 }
 
 Test(event, names_and_tags)
@@ -150,4 +245,19 @@ Test(event, names_and_tags)
 	cr_assert_str_eq(tags.p,
 		"\"dagster/agent_label\": \"l\", \"dagster/agent_id\": \"id\", "
 		"\".dagster/grpc_info\": \"{\\\"host\\\": \\\"h\\\", \\\"port\\\": 1}\"");
+}
+
+Test(event, keys_are_made_again)
+{
+	char one[37], two[37];
+
+	dg_event_key(one, DG_EVENT_LAUNCHING, "r", "q");
+	dg_event_key(two, DG_EVENT_LAUNCHING, "r", "q");
+	cr_assert_str_eq(one, two);
+	cr_assert_eq(strlen(one), 36);
+	cr_assert_eq(one[14], '4');
+	dg_event_key(two, DG_EVENT_CANCELING, "r", "q");
+	cr_assert_str_neq(one, two);
+	dg_event_key(two, DG_EVENT_LAUNCHING, "r", "p");
+	cr_assert_str_neq(one, two);
 }
