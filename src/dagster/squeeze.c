@@ -103,6 +103,28 @@ dg_squeeze_end(struct dg_squeeze *s, char sha1[41], uint64_t *bytes, struct dg_e
 	return s->packed >= 0 ? pack(s, DG_STR(""), Z_FINISH, e) : 0;
 }
 
+int
+dg_unsqueeze(struct dg_str packed, int plain, struct dg_err *e)
+{
+	char out[CHUNK];
+	z_stream z = {0};
+	int r = 0, step = Z_OK;
+
+	DG_ASSERT(inflateInit(&z) == Z_OK);
+	z.next_in = (Bytef *)(uintptr_t)packed.p;
+	z.avail_in = (uInt)packed.n;
+	while (r == 0 && step == Z_OK) {
+		z.next_out = (Bytef *)out;
+		z.avail_out = sizeof out;
+		step = inflate(&z, Z_NO_FLUSH);
+		r = dg_write_all(plain, out, sizeof out - z.avail_out, e);
+	}
+	inflateEnd(&z);
+	if (r == 0 && step != Z_STREAM_END)
+		r = dg_fail(e, DG_USER, 0, "it is no zlib stream, or cut");
+	return r;
+}
+
 void
 dg_squeeze_base64(struct dg_str text, struct dg_buf *out)
 {

@@ -22,6 +22,10 @@ int dg_squeeze_feed(struct dg_squeeze *s, struct dg_str piece, struct dg_err *e)
 int dg_squeeze_end(
 	struct dg_squeeze *s, char sha1[41], uint64_t *bytes, struct dg_err *e);
 
+/* The other way: the text of a zlib stream into PLAIN. -DG_TRANSPORT when that takes no
+ * more, -DG_USER when it is no stream. */
+int dg_unsqueeze(struct dg_str packed, int plain, struct dg_err *e);
+
 /* base64(zlib(TEXT)), for what travels in the environment. */
 void dg_squeeze_base64(struct dg_str text, struct dg_buf *out);
 /* SHA-1 of a text in memory, as hex. */

@@ -6,7 +6,7 @@ noinst_LIBRARIES += %D%/liblauncher.a
 	%D%/tuning.c %D%/calls.c %D%/calls.h %D%/location.c %D%/location.h %D%/policy.c \
 	%D%/policy.h %D%/launch.c %D%/launch.h %D%/terminate.c %D%/terminate.h \
 	%D%/upload.c %D%/upload.h %D%/pack.c %D%/pack.h
-%C%_liblauncher_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS)
+%C%_liblauncher_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 
 LIB_LAUNCHER = %D%/liblauncher.a $(LIB_GRPC) $(LIB_DAGSTER) $(LIB_WORKER)
 LAUNCHER_LIBS = $(NGHTTP2_LIBS) $(SYSTEMD_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS)

@@ -1,7 +1,6 @@
-/* launcher/pack.h: text on its way into a snapshot: SHA-1 and deflate while it streams.
+/* launcher/pack.h: text on its way into a snapshot that can be sent.
  *
- * What is added goes through a zlib stream (RFC 1950: the control plane's "json.gz" is no
- * gzip) into a memfd, so that a repository of 90 MB costs what it deflates to; or as it
+ * What is added goes through dagster/squeeze.h into a memfd, so that a repository of 90 MB costs what it deflates to; or as it
  * is, where somebody else deflates it. The hash and the size are those of the text. Used
  * by uploads.c.
  */
@@ -28,9 +27,11 @@ struct dg_packed {
 int dg_pack_new(struct dg_pack **ret, bool plain, struct dg_err *e);
 void dg_pack_free(struct dg_pack *p);
 int dg_pack_add(struct dg_pack *p, struct dg_str text, struct dg_err *e);
-/* The bytes as they stand inside a JSON string (quotes, backslashes and control
- * characters escaped); pieces may cut characters anywhere. */
+/* As it stands inside a JSON string (dagster/escape.h); pieces may cut characters
+ * anywhere. -DG_USER when it is not UTF-8. */
 int dg_pack_add_quoted(struct dg_pack *p, struct dg_str text, struct dg_err *e);
+/* That string's text is over. */
+int dg_pack_end_quoted(struct dg_pack *p, struct dg_err *e);
 /* Finish; P is freed in any case. */
 int dg_pack_end(struct dg_pack *take_p, struct dg_packed *ret, struct dg_err *e);
 void dg_packed_clear(struct dg_packed *k);

@@ -4,22 +4,13 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "json/json.h"
-#include "json/write.h"
+#include "dagster/error.h"
 
 static void
 set(char **to, char *take)
 {
 	free(*to);
 	*to = take;
-}
-
-static char *
-dup_or_null(struct dg_str object, const char *key)
-{
-	struct dg_str v;
-
-	return dg_json_member(object, key, &v) ? dg_str_dup(v) : dg_xstrdup("null");
 }
 
 void
@@ -48,6 +39,7 @@ clear_snaps(struct dg_upload *u)
 		free(s->job);
 		free(s->pointer);
 		free(s->upload);
+		free(s->url);
 		free(s->stored);
 		dg_packed_clear(&s->packed);
 	}
@@ -63,10 +55,9 @@ dg_upload_clear(struct dg_upload *u)
 	free(u->location);
 	free(u->metadata);
 	free(u->image);
-	free(u->executable);
-	free(u->versions);
+	dg_repositories_clear(&u->list);
+	dg_buf_clear(&u->listed);
 	free(u->error);
-	free(u->why);
 	dg_packed_clear(&u->entry);
 	dg_buf_clear(&u->result);
 }
@@ -88,10 +79,15 @@ add_snap(struct dg_upload *u, enum dg_snap_kind kind, char *repository, char *jo
 void
 dg_upload_fail(struct dg_upload *u, const char *json, const char *text)
 {
+	auto_buf error = DG_BUF_INIT;
+
 	if (u->state >= DG_US_DONE)
 		return;
-	set(&u->error, json ? dg_xstrdup(json) : NULL);
-	set(&u->why, text ? dg_xstrdup(text) : NULL);
+	if (!json) {
+		dg_error_add(&error, DG_CLS_EXCEPTION, dg_str(text), DG_STR_NULL);
+		json = error.p;
+	}
+	set(&u->error, dg_xstrdup(json));
 	if (u->failing) { /* the error itself cannot be told: the caller logs it */
 		u->state = DG_US_DONE;
 		return;
@@ -125,43 +121,42 @@ dg_upload_error(struct dg_upload *u, struct dg_str json, struct dg_packed *take)
 void
 dg_upload_listed(struct dg_upload *u, struct dg_str text)
 {
-	struct dg_str cls, repos, name, pointer;
-	struct dg_json_iter it;
+	struct dg_err e = {0};
 
 	if (u->state != DG_US_LISTING)
 		return;
-	if (dg_json_member(text, "__class__", &cls) &&
-		dg_json_is(cls, "SerializableErrorInfo")) {
-		auto_free char *json = dg_str_dup(text);
+	dg_buf_addstr(&u->listed, text);
+	if (dg_repositories_parse(dg_buf_str(&u->listed), &u->list, &e) < 0) {
+		dg_upload_fail(u, NULL, e.what);
+		return;
+	}
+	if (u->list.error.n) {
+		auto_free char *json = dg_str_dup(u->list.error);
 
 		dg_upload_fail(u, json, NULL);
 		return;
 	}
-	if (!dg_json_member(text, "repository_code_pointer_dict", &repos)) {
-		dg_upload_fail(u, NULL,
-			"the code server's list of repositories cannot be "
-			"understood");
-		return;
-	}
-	set(&u->image, dup_or_null(text, "container_image"));
-	set(&u->executable, dup_or_null(text, "executable_path"));
-	set(&u->versions, dup_or_null(text, "dagster_library_versions"));
-	it = dg_json_iter(repos);
-	while (dg_json_next_member(&it, &name, &pointer))
-		add_snap(u, DG_SNAP_REPOSITORY, dg_json_dup(name), NULL)->pointer =
-			dg_str_dup(pointer);
-	u->state = strcmp(u->image, "null") == 0 || strcmp(u->image, "\"\"") == 0
-			   ? DG_US_IMAGE
-			   : DG_US_SNAPS;
+	for (size_t i = 0; i < u->list.n; i++)
+		add_snap(u, DG_SNAP_REPOSITORY, dg_xstrdup(u->list.list[i].name), NULL)
+			->pointer = dg_str_dup(u->list.list[i].code_pointer);
+	u->state = u->list.image.n ? DG_US_SNAPS : DG_US_IMAGE;
 }
 
 void
 dg_upload_image(struct dg_upload *u, struct dg_str text)
 {
+	struct dg_str image = dg_current_image(text);
+
 	if (u->state != DG_US_IMAGING)
 		return;
-	set(&u->image, dup_or_null(text, "current_image"));
+	set(&u->image, image.n ? dg_str_dup(image) : NULL);
 	u->state = DG_US_SNAPS;
+}
+
+static struct dg_str
+image(const struct dg_upload *u)
+{
+	return u->image ? dg_str(u->image) : DG_STR_NULL;
 }
 
 void
@@ -176,64 +171,62 @@ dg_upload_fetched(struct dg_upload *u, size_t i, struct dg_packed *take)
 									 : DG_SNAP_STORED;
 }
 
-static bool
-has(struct dg_str object, const char *key, struct dg_str *ret)
-{
-	return dg_json_member(object, key, ret) && !dg_json_is_null(*ret);
-}
-
 /* The answer to UPDATE or ENTRY. */
 static void
 updated(struct dg_upload *u, struct dg_str body)
 {
-	struct dg_str missing, item, message = DG_STR("null"), v;
-	struct dg_json_iter it;
-	bool yes = false;
+	auto_buf error = DG_BUF_INIT;
+	struct dg_update_answer a;
+	struct dg_err e = {0};
 
-	dg_json_member_bool(body, "updated", &yes);
-	if (yes || (u->failing && !u->direct)) {
+	if (dg_update_answer_parse(body, &a, &e) < 0) {
+		dg_upload_fail(u, NULL, e.what);
+		return;
+	}
+	if (a.updated || (u->failing && !u->direct)) {
 		u->ok = !u->failing;
 		u->state = DG_US_DONE;
-		return;
-	}
-	dg_json_member(body, "message", &message);
-	if (u->again || u->failing) {
-		auto_buf why = DG_BUF_INIT;
-
-		dg_buf_adds(&why, u->direct ? "Code location update failed"
-					    : "Workspace entry upload failed");
-		if (has(body, "missing_job_snapshots", &missing) &&
-			dg_json_count(missing)) {
-			dg_buf_adds(&why, ", job definitions changed while uploading: ");
-			dg_buf_addstr(&why, missing);
-		} else {
-			dg_buf_adds(&why, ": ");
-			if (!dg_json_decode(message, &why))
-				dg_buf_adds(&why, "None");
-		}
-		dg_upload_fail(u, NULL, why.p);
-		return;
-	}
-	if (!has(body, "missing_job_snapshots", &missing)) {
+	} else if (u->again || u->failing) {
+		dg_update_failed_error(&error, &a, !u->direct);
+		dg_upload_fail(u, error.p, NULL);
+	} else if (!a.missing_known) {
 		dg_upload_fail(u, NULL,
 			"the control plane did not take the definitions, and named no "
 			"missing job snapshots");
+	} else {
+		for (size_t i = 0; i < a.missing_n; i++)
+			add_snap(u, DG_SNAP_JOB, TAKE_PTR(a.missing[i].repository),
+				TAKE_PTR(a.missing[i].job));
+		u->again = true;
+		u->state = DG_US_SNAPS;
+	}
+	dg_update_answer_clear(&a);
+}
+
+/* The answer to CHECK or CONFIRM. */
+static void
+checked(struct dg_upload *u, struct dg_snap *s, bool confirmed, struct dg_str body)
+{
+	struct dg_snapshot_check c;
+	struct dg_err e = {0};
+
+	if (dg_snapshot_check_parse(body, &c, &e) < 0) {
+		dg_upload_fail(u, NULL, e.what);
 		return;
 	}
-	it = dg_json_iter(missing);
-	while (dg_json_next_item(&it, &item)) {
-		char *repo = dg_json_member_dup(item, "repository_name");
-		char *job = dg_json_member_dup(item, "job_name");
-
-		if (repo && job && dg_json_member(item, "location_name", &v)) {
-			add_snap(u, DG_SNAP_JOB, repo, job);
-			continue;
-		}
-		free(repo);
-		free(job);
+	if (c.stored.n) {
+		set(&s->stored, dg_str_dup(c.stored));
+		s->state = DG_SNAP_STORED;
+	} else if (confirmed) {
+		dg_upload_fail(u, NULL,
+			"the control plane confirmed an upload without naming it");
+	} else {
+		set(&s->upload, dg_str_dup(c.upload));
+		set(&s->url, TAKE_PTR(c.url));
+		s->as_text = !c.packed;
+		s->state = DG_SNAP_ASKED;
 	}
-	u->again = true;
-	u->state = DG_US_SNAPS;
+	dg_snapshot_check_clear(&c);
 }
 
 void
@@ -241,7 +234,6 @@ dg_upload_answer(
 	struct dg_upload *u, enum dg_upload_do what, size_t i, struct dg_str body)
 {
 	struct dg_snap *s = i < u->nsnaps ? &u->snaps[i] : NULL;
-	struct dg_str v;
 
 	if (u->state == DG_US_UPDATING && (what == DG_UP_UPDATE || what == DG_UP_ENTRY)) {
 		updated(u, body);
@@ -249,32 +241,15 @@ dg_upload_answer(
 	}
 	if (!s || u->state != DG_US_SNAPS)
 		return;
-	if (what == DG_UP_CHECK && s->state == DG_SNAP_CHECKING) {
-		if (has(body, "stored_snapshot", &v)) {
-			set(&s->stored, dg_str_dup(v));
-			s->state = DG_SNAP_STORED;
-		} else if (has(body, "upload_data", &v)) {
-			set(&s->upload, dg_str_dup(v));
-			s->state = DG_SNAP_ASKED;
-		} else {
-			dg_upload_fail(u, NULL,
-				"upload_data expected when stored_snapshot is None");
-		}
-	} else if (what == DG_UP_PUT && s->state == DG_SNAP_PUTTING) {
+	if (what == DG_UP_CHECK && s->state == DG_SNAP_CHECKING)
+		checked(u, s, false, body);
+	else if (what == DG_UP_PUT && s->state == DG_SNAP_PUTTING)
 		s->state = DG_SNAP_PUT;
-	} else if (what == DG_UP_CONFIRM && s->state == DG_SNAP_CONFIRMING) {
-		if (has(body, "stored_snapshot", &v)) {
-			set(&s->stored, dg_str_dup(v));
-			s->state = DG_SNAP_STORED;
-		} else {
-			dg_upload_fail(u, NULL,
-				"the control plane confirmed an upload without naming "
-				"it");
-		}
-	} else if (what == DG_UP_JOB && s->state == DG_SNAP_PUTTING) {
+	else if (what == DG_UP_CONFIRM && s->state == DG_SNAP_CONFIRMING)
+		checked(u, s, true, body);
+	else if (what == DG_UP_JOB && s->state == DG_SNAP_PUTTING)
 		s->state = DG_SNAP_STORED;
-	}
-	/* A failure has forgotten all snaps. */
+	/* After a failure there are no snaps any more. */
 	if (u->state == DG_US_SNAPS && s->state == DG_SNAP_STORED)
 		dg_packed_clear(&s->packed);
 }
@@ -283,39 +258,20 @@ dg_upload_answer(
 static void
 compose(struct dg_upload *u)
 {
-	struct dg_buf *b = &u->result;
-	bool first = true;
+	auto_free struct dg_update_repository *list = NULL;
 
-	dg_buf_adds(b, "{\"__class__\": \"DagsterCloudCodeLocationUpdateResult\", "
-		       "\"error_snapshot\": ");
-	dg_buf_adds(b, u->failing ? u->snaps[0].stored : "null");
-	dg_buf_adds(b, ", \"location_name\": ");
-	dg_json_add_str(b, dg_str(u->location));
-	dg_buf_adds(b, ", \"manifest\": ");
 	if (u->failing) {
-		dg_buf_adds(b, "null}");
+		dg_update_error(&u->result, u->location, dg_str(u->snaps[0].stored));
 		return;
 	}
-	dg_buf_adds(b, "{\"__class__\": \"DagsterCloudCodeLocationManifest\", "
-		       "\"code_location_deploy_data\": ");
-	dg_buf_adds(b, u->metadata);
-	dg_buf_addf(b,
-		", \"container_image\": %s, \"dagster_library_versions\": %s, "
-		"\"executable_path\": %s, \"repositories\": [",
-		u->image, u->versions, u->executable);
-	for (size_t i = 0; i < u->nsnaps; i++) {
-		if (u->snaps[i].kind != DG_SNAP_REPOSITORY)
-			continue;
-		dg_buf_adds(b, first ? "" : ", ");
-		first = false;
-		dg_buf_adds(b, "{\"__class__\": \"DagsterCloudRepositoryManifest\", "
-			       "\"code_pointer\": ");
-		dg_buf_adds(b, u->snaps[i].pointer);
-		dg_buf_adds(b, ", \"name\": ");
-		dg_json_add_str(b, dg_str(u->snaps[i].repository));
-		dg_buf_addf(b, ", \"stored_snapshot\": %s}", u->snaps[i].stored);
-	}
-	dg_buf_adds(b, "]}}");
+	/* The first snaps are the repositories, in the list's order. */
+	list = dg_xcalloc(u->list.n + 1, sizeof(*list));
+	for (size_t i = 0; i < u->list.n; i++)
+		list[i] = (struct dg_update_repository){.name = u->snaps[i].repository,
+			.code_pointer = dg_str(u->snaps[i].pointer),
+			.stored = dg_str(u->snaps[i].stored)};
+	dg_update_manifest(&u->result, u->location, &u->list, image(u), list, u->list.n,
+		dg_str(u->metadata));
 }
 
 /* The next step of one snap, if it has one. */
@@ -395,51 +351,27 @@ dg_upload_next(struct dg_upload *u, enum dg_upload_do *what, size_t *i)
 	}
 }
 
-bool
-dg_upload_job_slice(struct dg_str job, struct dg_str *ret)
-{
-	return dg_json_member(job, "pipeline_snapshot", ret) &&
-	       dg_json_type(*ret) == DG_JSON_OBJECT;
-}
-
 void
 dg_upload_entry_before(const struct dg_upload *u, size_t i, struct dg_buf *out)
 {
-	if (i == 0) {
-		dg_buf_addf(out,
-			"{\"__class__\": \"DagsterCloudUploadWorkspaceEntry\", "
-			"\"deployment_metadata\": %s, \"location_name\": ",
-			u->metadata);
-		dg_json_add_str(out, dg_str(u->location));
-		dg_buf_addf(out,
-			", \"serialized_error_info\": %s, "
-			"\"upload_location_data\": ",
-			u->failing ? u->error : "null");
-		if (u->failing) {
-			dg_buf_adds(out, "null}");
-			return;
-		}
-		dg_buf_addf(out,
-			"{\"__class__\": \"DagsterCloudUploadLocationData\", "
-			"\"container_image\": %s, \"dagster_library_versions\": %s, "
-			"\"executable_path\": %s, \"upload_repository_datas\": [",
-			u->image, u->versions, u->executable);
-	}
-	if (i >= u->nsnaps)
+	struct dg_str metadata = dg_str(u->metadata);
+
+	if (u->failing) {
+		dg_entry_error(out, u->location, metadata, dg_str(u->error));
 		return;
-	dg_buf_addf(out,
-		"%s{\"__class__\": \"DagsterCloudUploadRepositoryData\", "
-		"\"code_pointer\": %s, \"repository_name\": ",
-		i ? ", " : "", u->snaps[i].pointer);
-	dg_json_add_str(out, dg_str(u->snaps[i].repository));
-	dg_buf_adds(out, ", \"serialized_repository_data\": \"");
+	}
+	if (i == 0)
+		dg_entry_begin(out, u->location, metadata, &u->list, image(u));
+	if (i < u->list.n)
+		dg_entry_repository(
+			out, i == 0, u->snaps[i].repository, dg_str(u->snaps[i].pointer));
 }
 
 void
 dg_upload_entry_end(const struct dg_upload *u, struct dg_buf *out)
 {
 	if (!u->failing)
-		dg_buf_adds(out, "]}}");
+		dg_entry_end(out);
 }
 
 void
@@ -447,6 +379,5 @@ dg_upload_query(const struct dg_snap *s, struct dg_buf *out)
 {
 	static const char *const kinds[] = {"repository", "job", "error"};
 
-	dg_buf_addf(out, "type=%s&sha1=%s&size=%llu&formats=json.gz&formats=json",
-		kinds[s->kind], s->packed.sha1, (unsigned long long)s->packed.size);
+	dg_snapshot_query(out, kinds[s->kind], s->packed.sha1, s->packed.size);
 }

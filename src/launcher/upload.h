@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "dagster/snapshot.h"
 #include "launcher/pack.h"
 
 enum dg_snap_kind { DG_SNAP_REPOSITORY, DG_SNAP_JOB, DG_SNAP_ERROR };
@@ -36,7 +37,9 @@ struct dg_snap {
 	char *repository, *job; /* names */
 	char *pointer;          /* code pointer, JSON */
 	struct dg_packed packed;
-	char *upload; /* SnapshotUploadData, JSON: where to PUT, what to CONFIRM */
+	char *upload; /* SnapshotUploadData, JSON: what to CONFIRM */
+	char *url;    /* where to PUT it */
+	bool as_text; /* ... inflated */
 	char *stored; /* StoredSnapshot, JSON */
 };
 
@@ -75,13 +78,14 @@ struct dg_upload {
 	bool ok;      /* at the end: definitions are there */
 	bool again;   /* the second update is due */
 	char *location, *metadata;
-	char *image, *executable, *versions; /* JSON values */
+	struct dg_buf listed;        /* the code server's answer, and what it says */
+	struct dg_repositories list; /* slices of it */
+	char *image;                 /* GetCurrentImage's, JSON; or NULL */
 	struct dg_snap *snaps;
 	size_t nsnaps;
 	struct dg_packed entry;
 	struct dg_buf result; /* body of UPDATE, the same both times */
-	/* The error that made it fail: JSON where one was given, else text. */
-	char *error, *why;
+	char *error;          /* that made it fail: SerializableErrorInfo */
 };
 
 /* METADATA: CodeDeploymentMetadata, JSON as it came. ERROR: SerializableErrorInfo to be
@@ -105,8 +109,6 @@ void dg_upload_fail(struct dg_upload *u, const char *json, const char *text);
  * text is packed by the caller for the manifest flow. */
 void dg_upload_error(struct dg_upload *u, struct dg_str json, struct dg_packed *take);
 
-/* The job snapshot inside the text of a job, byte by byte: false when there is none. */
-bool dg_upload_job_slice(struct dg_str job, struct dg_str *ret);
 /* Legacy: what stands before the text of snap I in the entry, and at the very end. */
 void dg_upload_entry_before(const struct dg_upload *u, size_t i, struct dg_buf *out);
 void dg_upload_entry_end(const struct dg_upload *u, struct dg_buf *out);

@@ -14,8 +14,6 @@
 #include "launcher/launcher.h"
 #include "launcher/upload.h"
 #include "log/log.h"
-#include "json/json.h"
-#include "json/write.h"
 
 struct dg_up_op {
 	TAILQ_ENTRY(dg_up_op) link;
@@ -118,6 +116,14 @@ fail_text(struct dg_uploads *u, const char *text)
 	dg_upload_fail(&u->saga, NULL, text);
 }
 
+static void
+fail_err(struct dg_uploads *u, const struct dg_err *e)
+{
+	char text[DG_ERR_TEXT];
+
+	fail_text(u, dg_err_text(e, text, sizeof(text)));
+}
+
 /* From the code server. */
 
 static void
@@ -150,13 +156,8 @@ pack_job(struct dg_uploads *u, struct dg_str job, struct dg_packed *ret, struct 
 	struct dg_pack *k;
 	int r;
 
-	if (u->saga.direct) {
-		if ((r = dg_json_check(job, DG_JSON_DEPTH_MAX, e)) < 0)
-			return dg_err_wrap(e, "a job's snapshot");
-		if (!dg_upload_job_slice(dg_json_trim(job), &job))
-			return dg_fail(
-				e, DG_USER, 0, "the code server's job holds no snapshot");
-	}
+	if (u->saga.direct && (r = dg_job_snapshot(job, &job, e)) < 0)
+		return r;
 	if ((r = dg_pack_new(&k, !u->saga.direct, e)) < 0)
 		return r;
 	if ((r = dg_pack_add(k, job, e)) < 0) {
@@ -164,6 +165,17 @@ pack_job(struct dg_uploads *u, struct dg_str job, struct dg_packed *ret, struct 
 		return r;
 	}
 	return dg_pack_end(k, ret, e);
+}
+
+/* Of the legacy entry. */
+static int
+end_repository(struct dg_uploads *u, struct dg_err *e)
+{
+	auto_buf text = DG_BUF_INIT;
+	int r = dg_pack_end_quoted(u->entry, e);
+
+	dg_entry_repository_end(&text);
+	return r < 0 ? r : dg_pack_add(u->entry, dg_buf_str(&text), e);
 }
 
 static void
@@ -177,20 +189,23 @@ fetched(struct dg_uploads *u, struct dg_up_op *o, struct dg_reply *reply)
 	if (u->saga.snaps[i].kind == DG_SNAP_JOB) {
 		struct dg_str job = dg_buf_str(&reply->field[1]);
 
-		if (!job.n && reply->field[2].n) {
+		if (!job.n) {
+			auto_buf error = DG_BUF_INIT;
+
+			dg_job_missing_error(&error, dg_buf_str(&reply->field[2]));
 			drop_ops(u);
-			dg_upload_fail(&u->saga, reply->field[2].p, NULL);
+			dg_upload_fail(&u->saga, error.p, NULL);
 			return;
 		}
 		r = pack_job(u, job, &packed, &e);
 	} else if (u->saga.direct) {
 		r = dg_pack_end(TAKE_PTR(o->pack), &packed, &e);
 	} else {
-		r = dg_pack_add(u->entry, DG_STR("\"}"), &e);
+		r = end_repository(u, &e);
 	}
 	op_free(o);
 	if (r < 0)
-		fail_text(u, e.what);
+		fail_err(u, &e);
 	else
 		dg_upload_fetched(&u->saga, i, &packed);
 	dg_packed_clear(&packed);
@@ -217,12 +232,10 @@ replied(void *arg, struct dg_call *c, struct dg_reply *reply)
 		fetched(u, o, reply);
 	} else {
 		op_free(o);
-		if (dg_json_check(text, DG_JSON_DEPTH_MAX, NULL) < 0)
-			fail_text(u, "the code server's answer is not JSON");
-		else if (what == DG_UP_LIST)
-			dg_upload_listed(&u->saga, dg_json_trim(text));
+		if (what == DG_UP_LIST)
+			dg_upload_listed(&u->saga, text);
 		else
-			dg_upload_image(&u->saga, dg_json_trim(text));
+			dg_upload_image(&u->saga, text);
 	}
 	pump(u);
 }
@@ -234,18 +247,6 @@ sink(void *arg, const char *p, size_t n, struct dg_err *e)
 
 	return o->u->saga.direct ? dg_pack_add(o->pack, dg_strn(p, n), e)
 				 : dg_pack_add_quoted(o->u->entry, dg_strn(p, n), e);
-}
-
-static void
-origin(const struct dg_uploads *u, const char *repository, struct dg_buf *out)
-{
-	dg_buf_adds(out, "{\"__class__\": \"ExternalRepositoryOrigin\", "
-			 "\"repository_location_origin\": {\"__class__\": "
-			 "\"RegisteredRepositoryLocationOrigin\", \"location_name\": ");
-	dg_json_add_str(out, dg_str(u->p->location));
-	dg_buf_adds(out, "}, \"repository_name\": ");
-	dg_json_add_str(out, dg_str(repository));
-	dg_buf_addc(out, '}');
 }
 
 /* Where the text of a repository goes. */
@@ -290,10 +291,10 @@ fetch(struct dg_up_op *o)
 	};
 
 	if (!job && prepare(o, &e) < 0) {
-		fail_text(u, e.what);
+		fail_err(u, &e);
 		return;
 	}
-	origin(u, snap->repository, &text);
+	dg_repository_origin(&text, u->p->location, snap->repository);
 	dg_pb_add_str(&m, 1, dg_buf_str(&text));
 	if (job)
 		dg_pb_add_str(&m, 2, dg_str(snap->job));
@@ -310,9 +311,8 @@ answered(void *arg, const struct dg_msg_call_done *m)
 	struct dg_up_op *o = arg;
 	struct dg_uploads *u = o->u;
 	enum dg_upload_do what = o->what;
-	struct dg_str body = dg_json_trim(dg_strn(m->body.p, m->body.n));
+	struct dg_str body = dg_strn(m->body.p, m->body.n);
 	auto_buf text = DG_BUF_INIT;
-	struct dg_err e = {0};
 	size_t i = o->i;
 
 	o->errand = NULL;
@@ -320,9 +320,6 @@ answered(void *arg, const struct dg_msg_call_done *m)
 	if (m->cls) {
 		dg_buf_addstr(&text, m->text);
 		fail_text(u, text.p ? text.p : "the control plane did not take it");
-	} else if (what != DG_UP_PUT && what != DG_UP_JOB &&
-		   dg_json_check(body, DG_JSON_DEPTH_MAX, &e) < 0) {
-		fail_text(u, "the control plane's answer is not JSON");
 	} else {
 		dg_upload_answer(&u->saga, what, i, body);
 	}
@@ -347,20 +344,12 @@ dup_blob(int fd, struct dg_blob *b, struct dg_err *e)
 }
 
 static int
-put_body(const struct dg_snap *s, char **url, struct dg_blob *b, struct dg_err *e)
+put_body(const struct dg_snap *s, struct dg_blob *b, struct dg_err *e)
 {
-	struct dg_str upload = dg_str(s->upload), format = DG_STR("null");
 	int fd;
 
-	*url = dg_json_member_dup(upload, "presigned_put_url");
-	dg_json_member(upload, "format", &format);
-	if (!*url)
-		return dg_fail(e, DG_USER, 0, "the control plane named no URL");
-	if (dg_json_is(format, "json.gz"))
+	if (!s->as_text)
 		return dup_blob(s->packed.fd, b, e);
-	if (!dg_json_is(format, "json"))
-		return dg_fail(
-			e, DG_USER, 0, "Unexpected file format %.*s", DG_FMT(format));
 	fd = dg_packed_text(&s->packed, e);
 	return fd < 0 ? fd : dg_blob_from_fd(b, fd, e);
 }
@@ -391,7 +380,6 @@ call_out(struct dg_uploads *u, struct dg_up_op *o, struct dg_err *e)
 	const struct dg_snap *s = o->i < u->saga.nsnaps ? &u->saga.snaps[o->i] : NULL;
 	struct dg_blob b = DG_BLOB_INIT;
 	auto_buf query = DG_BUF_INIT;
-	auto_free char *url = NULL;
 	int r = 0;
 
 	switch (o->what) {
@@ -400,8 +388,8 @@ call_out(struct dg_uploads *u, struct dg_up_op *o, struct dg_err *e)
 		ask(o, DG_CALL_OP_CHECK_SNAPSHOT, query.p, &b);
 		break;
 	case DG_UP_PUT:
-		if ((r = put_body(s, &url, &b, e)) == 0)
-			ask(o, DG_CALL_OP_PUT_SNAPSHOT, url, &b);
+		if ((r = put_body(s, &b, e)) == 0)
+			ask(o, DG_CALL_OP_PUT_SNAPSHOT, s->url, &b);
 		break;
 	case DG_UP_CONFIRM:
 		if ((r = dg_blob_from(&b, dg_str(s->upload), e)) == 0)
@@ -429,17 +417,12 @@ call_out(struct dg_uploads *u, struct dg_up_op *o, struct dg_err *e)
 static int
 error_text(struct dg_uploads *u, struct dg_err *e)
 {
-	auto_buf whole = DG_BUF_INIT, cut = DG_BUF_INIT, line = DG_BUF_INIT;
+	auto_buf cut = DG_BUF_INIT, line = DG_BUF_INIT;
 	struct dg_packed packed = DG_PACKED_NONE;
 	struct dg_pack *k;
 	int r;
 
-	if (u->saga.error)
-		dg_buf_adds(&whole, u->saga.error);
-	else
-		dg_error_add(&whole, DG_CLS_EXCEPTION,
-			dg_str(u->saga.why ? u->saga.why : "unknown"), DG_STR_NULL);
-	dg_error_truncate(dg_buf_str(&whole), u->p->l->tuning.upload_error, 5, &cut);
+	dg_error_truncate(dg_str(u->saga.error), u->p->l->tuning.upload_error, 5, &cut);
 	dg_error_line(dg_buf_str(&cut), 300, &line);
 	dg_logkv(LOG_ERR, DG_KV({"dep", u->p->deployment}, {"loc", u->p->location}),
 		"the location's definitions are replaced by an error: %s",
@@ -463,14 +446,16 @@ over(struct dg_uploads *u)
 {
 	struct dg_place *p = u->p;
 	struct dg_server *s = u->s;
+	auto_buf line = DG_BUF_INIT;
 
+	if (u->saga.error)
+		dg_error_line(dg_str(u->saga.error), 300, &line);
 	if (u->saga.ok)
 		dg_logkv(LOG_INFO, DG_KV({"dep", p->deployment}, {"loc", p->location}),
 			"the location's definitions are uploaded");
-	else if (u->saga.failing && (u->saga.why || u->saga.error))
+	else if (u->saga.failing)
 		dg_logkv(LOG_WARNING, DG_KV({"dep", p->deployment}, {"loc", p->location}),
-			"the upload ended without definitions%s%s",
-			u->saga.why ? ": " : "", u->saga.why ? u->saga.why : "");
+			"the upload ended without definitions: %s", line.p ? line.p : "");
 	p->upload = NULL;
 	uploads_free(u);
 	if (s)
@@ -498,7 +483,7 @@ pump(struct dg_uploads *u)
 		if (what == DG_UP_ERROR) {
 			drop_ops(u);
 			if (error_text(u, &e) < 0)
-				fail_text(u, e.what);
+				fail_err(u, &e);
 			continue;
 		}
 		o = op_new(u, what, i);
@@ -510,7 +495,7 @@ pump(struct dg_uploads *u)
 		else if (what == DG_UP_FETCH)
 			fetch(o);
 		else if (call_out(u, o, &e) < 0)
-			fail_text(u, e.what);
+			fail_err(u, &e);
 	}
 	u->busy = false;
 }

@@ -1,6 +1,7 @@
 /* Answers of code servers and of the control plane about snapshots. */
 #include <criterion/criterion.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "dagster/error.h"
 #include "dagster/snapshot.h"
@@ -191,4 +192,12 @@ Test(squeeze, a_descriptor_that_takes_nothing)
 	cr_assert_eq(dg_squeeze_feed(s, DG_STR("x"), &e), -DG_TRANSPORT);
 	dg_squeeze_freep(&s);
 	cr_assert_null(s);
+}
+
+Test(squeeze, what_is_no_stream)
+{
+	auto_close int fd = dg_memfd("text", NULL);
+
+	cr_assert_eq(dg_unsqueeze(DG_STR("x"), fd, NULL), -DG_USER);
+	cr_assert_eq(dg_unsqueeze(DG_STR(""), fd, NULL), -DG_USER);
 }
