@@ -90,6 +90,14 @@ static struct {
 	bool busy;
 } in;
 
+static uint64_t handled;
+
+uint64_t
+dg_link_handled(void)
+{
+	return handled;
+}
+
 static int
 one_fd(struct msghdr *h, int *ret)
 {
@@ -144,6 +152,7 @@ handle(struct dg_link *l, struct mmsghdr *m, bool *freed)
 		close_link(l, &e);
 		return false;
 	}
+	handled++;
 	l->ops->message(l, head.type, head.id, &payload, l->arg);
 	dg_msg_release(head.type, &payload);
 	return !*freed && !l->closed;

@@ -49,6 +49,9 @@ size_t dg_link_queued(const struct dg_link *l); /* bytes */
 uint32_t dg_link_epoch(const struct dg_link *l);
 bool dg_link_open(const struct dg_link *l);
 
+/* Messages that this process has handled, on all links. */
+uint64_t dg_link_handled(void);
+
 /* A connected pair, both ends non-blocking and close-on-exec. */
 int dg_link_pair(int ret[2], struct dg_err *e);
 

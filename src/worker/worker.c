@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 #include "base/mem.h"
 #include "log/log.h"
 
+/* Messages between two pulses: with more, a role was busy. */
+#define BUSY 50
 #define PULSE_EVERY (2 * DG_SEC)
 
 static void
@@ -273,6 +276,19 @@ static const struct dg_link_ops control_ops = {
 	.closed = control_closed,
 };
 
+/* A role is idle most of its life: when a burst is over, what it took is given back. */
+static void
+give_back(struct dg_worker *w)
+{
+	uint64_t handled = dg_link_handled();
+	bool busy = handled - w->handled > BUSY;
+
+	if (w->busy && !busy)
+		malloc_trim(0);
+	w->busy = busy;
+	w->handled = handled;
+}
+
 static int
 on_pulse(sd_event_source *s, uint64_t usec, void *arg)
 {
@@ -284,6 +300,7 @@ on_pulse(sd_event_source *s, uint64_t usec, void *arg)
 	};
 
 	(void)usec;
+	give_back(w);
 	to_master(w, DG_MSG_PULSE, &m);
 	sd_event_source_set_time(s, now + PULSE_EVERY);
 	sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
@@ -303,6 +320,9 @@ enter(struct dg_worker *w, struct dg_err *e)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	/* Large buffers come and go: each is a mapping of its own, not a hole in the heap. */
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	mallopt(M_ARENA_MAX, 1);
 	r = sd_event_default(&w->event);
 	if (r < 0)
 		return dg_fail(e, DG_TRANSPORT, -r, "cannot make an event loop");

@@ -72,6 +72,8 @@ struct dg_worker {
 	uint64_t next_generation;
 	sd_event_source *pulse;
 	bool ready;
+	bool busy;        /* it had work when it last pulsed */
+	uint64_t handled; /* messages until then */
 };
 
 int dg_worker_main(
