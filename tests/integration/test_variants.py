@@ -55,8 +55,10 @@ def test_queues(bench, agent_kind):
               for name in ("theirs", "nobodys")]
     assert has_names(names_asked(plane))
     assert [a["pops"] for a in plane.answers(ids=others)["answers"]] == [[], []]
-    found = {one["name"]: one["server"] for one in plane.location_list()["locations"]}
-    assert found == {"quickstart": "RUNNING", "theirs": None, "nobodys": None}
+    wanted = {"quickstart": "RUNNING", "theirs": None, "nobodys": None}
+    harness.until(lambda: wanted == {one["name"]: one["server"] for one in
+                                     plane.location_list()["locations"]},
+                  120, "one location is served, the others are not")
     assert plane.problems()["problems"] == []
 
 
