@@ -3,52 +3,15 @@
  * control plane, also where the Python agent forgets it (its REST calls). */
 #include "cloud/access.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 #include "daglet/limits.h"
 
 #define API "dagster_cloud_api."
-
-bool
-dg_access_socket_name(const char *name, int *ret)
-{
-#define N(x)                                                                             \
-	{                                                                                \
-#x, x                                                                    \
-	}
-	static const struct {
-		const char *name;
-		int value;
-	} names[] = {N(SOL_SOCKET), N(IPPROTO_TCP), N(IPPROTO_IP), N(IPPROTO_IPV6),
-		N(SO_KEEPALIVE), N(SO_LINGER), N(SO_RCVBUF), N(SO_SNDBUF),
-		N(SO_REUSEADDR), N(SO_PRIORITY), N(SO_MARK), N(SO_BROADCAST),
-		N(SO_DONTROUTE), N(SO_OOBINLINE), N(SO_RCVLOWAT), N(TCP_NODELAY),
-		N(TCP_KEEPIDLE), N(TCP_KEEPINTVL), N(TCP_KEEPCNT), N(TCP_USER_TIMEOUT),
-		N(TCP_SYNCNT), N(TCP_MAXSEG), N(TCP_CORK), N(TCP_DEFER_ACCEPT),
-		N(TCP_LINGER2), N(TCP_QUICKACK), N(TCP_WINDOW_CLAMP), N(TCP_FASTOPEN),
-		N(TCP_NOTSENT_LOWAT), N(IP_TOS), N(IP_TTL)};
-#undef N
-	char *end;
-	long v;
-
-	for (size_t i = 0; i < DG_N(names); i++)
-		if (strcmp(names[i].name, name) == 0) {
-			*ret = names[i].value;
-			return true;
-		}
-	v = strtol(name, &end, 10);
-	if (!*name || *end || v < INT32_MIN || v > INT32_MAX)
-		return false;
-	*ret = (int)v;
-	return true;
-}
 
 static int
 read_socket_options(struct dg_access *a, const struct dg_settings *s, struct dg_err *e)
@@ -67,10 +30,7 @@ read_socket_options(struct dg_access *a, const struct dg_settings *s, struct dg_
 		for (size_t k = 0; k < 3; k++) {
 			const char *item = dg_settings_item(s, key, k);
 
-			if (!item || !dg_access_socket_name(item, &v[k]))
-				return dg_fail(e, DG_CONFIG, 0,
-					"%s: '%s' is not known as a socket option", key,
-					item ? item : "null");
+			v[k] = item ? atoi(item) : 0; /* config checked it */
 		}
 		a->sockopts[i] = (struct dg_http_sockopt){v[0], v[1], v[2]};
 	}

@@ -30,8 +30,4 @@ void dg_access_clear(struct dg_access *a);
 struct dg_http_headers *dg_access_headers(const struct dg_access *a, const char *scope,
 	struct dg_str deployment, const char *type);
 
-/* The number of a socket option, level or value as Python's socket module names it, or of
- * decimal digits; false when unknown. */
-bool dg_access_socket_name(const char *name, int *ret);
-
 #endif

@@ -6,13 +6,6 @@
 #include "json/json.h"
 #include "json/write.h"
 
-static const char *const classes[] = {
-	[DG_ANSWER_SUCCESS] = "DagsterCloudApiSuccess",
-	[DG_ANSWER_GRPC] = "DagsterCloudApiGrpcResponse",
-	[DG_ANSWER_ERROR] = "DagsterCloudApiErrorResponse",
-	[DG_ANSWER_UNKNOWN] = "DagsterCloudApiUnknownCommandResponse",
-};
-
 static void
 add_time(struct dg_jw *w, const char *key, int64_t wall_usec)
 {
@@ -39,7 +32,7 @@ dg_answer_success(struct dg_buf *out, const struct dg_telemetry *t)
 	struct dg_jw w = dg_jw(out);
 
 	dg_jw_open_object(&w);
-	dg_jw_kstr(&w, "__class__", classes[DG_ANSWER_SUCCESS]);
+	dg_jw_kstr(&w, "__class__", "DagsterCloudApiSuccess");
 	add_telemetry(&w, t);
 	dg_jw_close_object(&w);
 }
@@ -50,7 +43,7 @@ dg_answer_error(struct dg_buf *out, struct dg_str error, const struct dg_telemet
 	struct dg_jw w = dg_jw(out);
 
 	dg_jw_open_object(&w);
-	dg_jw_kstr(&w, "__class__", classes[DG_ANSWER_ERROR]);
+	dg_jw_kstr(&w, "__class__", "DagsterCloudApiErrorResponse");
 	dg_jw_key(&w, "error_infos");
 	dg_jw_open_array(&w);
 	dg_jw_raw(&w, error);
@@ -65,7 +58,7 @@ dg_answer_unknown(struct dg_buf *out, struct dg_str api, const struct dg_telemet
 	struct dg_jw w = dg_jw(out);
 
 	dg_jw_open_object(&w);
-	dg_jw_kstr(&w, "__class__", classes[DG_ANSWER_UNKNOWN]);
+	dg_jw_kstr(&w, "__class__", "DagsterCloudApiUnknownCommandResponse");
 	dg_jw_key(&w, "request_api");
 	dg_jw_strn(&w, api);
 	add_telemetry(&w, t);
@@ -75,8 +68,8 @@ dg_answer_unknown(struct dg_buf *out, struct dg_str api, const struct dg_telemet
 void
 dg_answer_grpc_begin(struct dg_buf *out)
 {
-	dg_buf_addf(out, "{\"__class__\": \"%s\", \"serialized_response_or_error\": \"",
-		classes[DG_ANSWER_GRPC]);
+	dg_buf_adds(out, "{\"__class__\": \"DagsterCloudApiGrpcResponse\", "
+			 "\"serialized_response_or_error\": \"");
 }
 
 void
@@ -93,14 +86,6 @@ dg_answer_grpc_end(struct dg_buf *out, const struct dg_telemetry *t)
 }
 
 void
-dg_answer_grpc(struct dg_buf *out, struct dg_str reply, const struct dg_telemetry *t)
-{
-	dg_answer_grpc_begin(out);
-	dg_json_add_inner(out, reply);
-	dg_answer_grpc_end(out, t);
-}
-
-void
 dg_answer_envelope_begin(struct dg_buf *out, struct dg_str api, struct dg_str request_id)
 {
 	dg_buf_adds(out, "{\"__class__\": \"DagsterCloudUploadApiResponse\", "
@@ -109,16 +94,4 @@ dg_answer_envelope_begin(struct dg_buf *out, struct dg_str api, struct dg_str re
 	dg_buf_adds(out, ", \"request_id\": ");
 	dg_json_add_str(out, request_id);
 	dg_buf_adds(out, ", \"response\": ");
-}
-
-enum dg_answer_kind
-dg_answer_kind(struct dg_str response)
-{
-	struct dg_str cls;
-
-	if (dg_json_member(response, "__class__", &cls))
-		for (size_t i = 0; i < DG_N(classes); i++)
-			if (dg_json_is(cls, classes[i]))
-				return (enum dg_answer_kind)i;
-	return DG_ANSWER_OTHER;
 }

@@ -26,11 +26,9 @@ void dg_answer_unknown(
 	struct dg_buf *out, struct dg_str api, const struct dg_telemetry *t);
 
 /* A code server's reply, passed on as text: _begin, the reply through dagster/escape.h in
- * any number of pieces, _end. _grpc does all of it for a reply that is in memory. */
+ * any number of pieces, _end. */
 void dg_answer_grpc_begin(struct dg_buf *out);
 void dg_answer_grpc_end(struct dg_buf *out, const struct dg_telemetry *t);
-void dg_answer_grpc(
-	struct dg_buf *out, struct dg_str reply, const struct dg_telemetry *t);
 
 /* DagsterCloudUploadApiResponse: what stands before the response; behind it comes "}". */
 void dg_answer_envelope_begin(
@@ -40,15 +38,5 @@ void dg_answer_envelope_begin(
 #define DG_ANSWER_BATCH_BEGIN                                                            \
 	"{\"__class__\": \"BatchDagsterCloudUploadApiResponse\", \"batch\": ["
 #define DG_ANSWER_BATCH_END "]}"
-
-/* What kind of answer is this response? For logs and counters. */
-enum dg_answer_kind {
-	DG_ANSWER_SUCCESS,
-	DG_ANSWER_GRPC,
-	DG_ANSWER_ERROR,
-	DG_ANSWER_UNKNOWN,
-	DG_ANSWER_OTHER, /* none of ours */
-};
-enum dg_answer_kind dg_answer_kind(struct dg_str response);
 
 #endif

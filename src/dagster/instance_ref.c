@@ -56,13 +56,6 @@ dg_instance_ref_free(struct dg_instance_ref *r)
 	free(r);
 }
 
-void
-dg_instance_ref_freep(struct dg_instance_ref **r)
-{
-	dg_instance_ref_free(*r);
-	*r = NULL;
-}
-
 static int
 add_settings(struct dg_jw *w, const struct dg_yaml_node *root, struct dg_err *e)
 {

@@ -22,7 +22,6 @@ enum dg_ref_kind { DG_REF_DEPLOYMENT, DG_REF_USER_CODE };
 int dg_instance_ref_new(struct dg_instance_ref **ret, struct dg_str yaml,
 	const char *home, const char *token_env, struct dg_err *e);
 void dg_instance_ref_free(struct dg_instance_ref *r);
-void dg_instance_ref_freep(struct dg_instance_ref **r);
 
 /* Append the ref of DEPLOYMENT as JSON text. */
 int dg_instance_ref_text(const struct dg_instance_ref *r, enum dg_ref_kind kind,

@@ -6,7 +6,6 @@
 
 #include "base/mem.h"
 #include "json/json.h"
-#include "json/splice.h"
 
 static const struct {
 	const char *key;
@@ -106,50 +105,6 @@ dg_metadata_parse(struct dg_str text, struct dg_metadata *m, struct dg_err *e)
 	if (r < 0)
 		dg_metadata_clear(m);
 	return r;
-}
-
-bool
-dg_metadata_same_code(const struct dg_metadata *a, const struct dg_metadata *b)
-{
-	auto_buf x = DG_BUF_INIT;
-	auto_buf y = DG_BUF_INIT;
-
-	dg_json_delete(dg_str(a->text), "defs_state_info", &x);
-	dg_json_delete(dg_str(b->text), "defs_state_info", &y);
-	return dg_str_eq(dg_buf_str(&x), dg_buf_str(&y));
-}
-
-static bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f);
-}
-
-int
-dg_metadata_check_image(const struct dg_metadata *m, bool needs_image, struct dg_err *e)
-{
-	if (needs_image && !m->image)
-		return dg_fail(e, DG_USER, 0,
-			"Your agent's configuration requires you to specify an image. "
-			"Use "
-			"the `--image` flag when specifying your location to tell the "
-			"agent "
-			"which image to use to load your code.");
-	if (!needs_image && m->image)
-		return dg_fail(e, DG_USER, 0,
-			"Your agent's configuration cannot load locations that specify a "
-			"Docker image. Either update your location to not include an "
-			"image, "
-			"or change the `user_code_launcher` field in your agent's "
-			"`dagster.yaml` file to a launcher that can load Docker "
-			"images. ");
-	if (m->image &&
-		(is_space(m->image[0]) || is_space(m->image[strlen(m->image) - 1])))
-		return dg_fail(e, DG_USER, 0,
-			"Invalid image '%s'. Images must not have leading or trailing "
-			"whitespace.",
-			m->image);
-	return 0;
 }
 
 static int

@@ -27,15 +27,6 @@ struct dg_metadata {
 int dg_metadata_parse(struct dg_str text, struct dg_metadata *m, struct dg_err *e);
 void dg_metadata_clear(struct dg_metadata *m);
 
-/* Do the two differ in nothing but defs_state_info? (Then the server can take the new one
- * in place.) */
-bool dg_metadata_same_code(const struct dg_metadata *a, const struct dg_metadata *b);
-
-/* May a backend that needs images (or cannot have them) serve it? -DG_USER with the text
- * that the control plane shows. */
-int dg_metadata_check_image(
-	const struct dg_metadata *m, bool needs_image, struct dg_err *e);
-
 /* container_context.env_vars (top level): "KEY=VALUE", or "KEY" with the value that GET
  * gives; -DG_USER when GET gives none. CONTEXT is the object's text, also that of a run's
  * repository origin. Puts them into ENV. */

@@ -27,7 +27,6 @@ struct dg_popped_split {
 	} state;
 	size_t matched; /* bytes of array_key */
 	char before;    /* last byte that was not space, outside the key */
-	bool found;
 	size_t count;
 	struct dg_json_scan scan;
 	struct dg_buf element;
@@ -59,15 +58,8 @@ dg_popped_split_reset(struct dg_popped_split *s)
 	s->state = SEEK_KEY;
 	s->matched = 0;
 	s->before = '\0';
-	s->found = false;
 	s->count = 0;
 	dg_buf_reset(&s->element);
-}
-
-bool
-dg_popped_split_found(const struct dg_popped_split *s)
-{
-	return s->found;
 }
 
 bool
@@ -126,8 +118,7 @@ outside(struct dg_popped_split *s, char c)
 		s->before = c;
 		break;
 	case SEEK_ARRAY:
-		s->found = c == '[';
-		s->state = s->found ? BETWEEN : SEEK_KEY; /* null: nothing was popped */
+		s->state = c == '[' ? BETWEEN : SEEK_KEY; /* null: nothing was popped */
 		s->before = c;
 		break;
 	case BETWEEN:

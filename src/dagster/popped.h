@@ -44,8 +44,7 @@ void dg_popped_split_reset(struct dg_popped_split *s);
  * answer is looked at. */
 int dg_popped_split_feed(
 	struct dg_popped_split *s, struct dg_str bytes, struct dg_err *e);
-/* Was the array there, and is it closed? */
-bool dg_popped_split_found(const struct dg_popped_split *s);
+/* Was the array there and closed? */
 bool dg_popped_split_closed(const struct dg_popped_split *s);
 /* Elements handed out so far. */
 size_t dg_popped_split_count(const struct dg_popped_split *s);

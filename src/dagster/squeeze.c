@@ -42,13 +42,6 @@ dg_squeeze_free(struct dg_squeeze *s)
 	free(s);
 }
 
-void
-dg_squeeze_freep(struct dg_squeeze **s)
-{
-	dg_squeeze_free(*s);
-	*s = NULL;
-}
-
 static int
 pack(struct dg_squeeze *s, struct dg_str piece, int flush, struct dg_err *e)
 {
@@ -138,15 +131,4 @@ dg_squeeze_base64(struct dg_str text, struct dg_buf *out)
 	b64 = dg_xcalloc((n + 2) / 3 * 4 + 1, 1);
 	len = EVP_EncodeBlock(b64, packed, (int)n);
 	dg_buf_add(out, b64, (size_t)len);
-}
-
-void
-dg_sha1(struct dg_str text, char sha1[41])
-{
-	struct dg_squeeze *s = dg_squeeze_new(-1, -1);
-	uint64_t bytes;
-
-	DG_ASSERT(dg_squeeze_feed(s, text, NULL) == 0 &&
-		  dg_squeeze_end(s, sha1, &bytes, NULL) == 0);
-	dg_squeeze_free(s);
 }

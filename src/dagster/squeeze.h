@@ -15,7 +15,6 @@ struct dg_squeeze;
  * as they are, PACKED the zlib stream. */
 struct dg_squeeze *dg_squeeze_new(int plain, int packed);
 void dg_squeeze_free(struct dg_squeeze *s);
-void dg_squeeze_freep(struct dg_squeeze **s);
 /* -DG_TRANSPORT when a descriptor takes no more. */
 int dg_squeeze_feed(struct dg_squeeze *s, struct dg_str piece, struct dg_err *e);
 /* No more comes. SHA1: 40 hex digits and a NUL. */
@@ -28,7 +27,5 @@ int dg_unsqueeze(struct dg_str packed, int plain, struct dg_err *e);
 
 /* base64(zlib(TEXT)), for what travels in the environment. */
 void dg_squeeze_base64(struct dg_str text, struct dg_buf *out);
-/* SHA-1 of a text in memory, as hex. */
-void dg_sha1(struct dg_str text, char sha1[41]);
 
 #endif

@@ -24,13 +24,6 @@ dg_workspace_free(struct dg_workspace *w)
 	free(w);
 }
 
-void
-dg_workspace_freep(struct dg_workspace **w)
-{
-	dg_workspace_free(*w);
-	*w = NULL;
-}
-
 /* A name that can become part of ours, or NULL. */
 static char *
 name_of(struct dg_str object, const char *key)

@@ -36,6 +36,5 @@ struct dg_workspace {
  * -DG_TRANSPORT when it is none. */
 int dg_workspace_parse(struct dg_str body, struct dg_workspace **ret, struct dg_err *e);
 void dg_workspace_free(struct dg_workspace *w);
-void dg_workspace_freep(struct dg_workspace **w);
 
 #endif

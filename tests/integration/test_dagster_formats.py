@@ -280,17 +280,6 @@ def test_code_server(tool, tmp_path, data):
                    **get_grpc_server_env(data, port=None, location_name=LOCATION, instance_ref=ref)}
 
 
-@pytest.mark.parametrize("image, needs, fine", [
-    (None, "", True), (None, "1", False), ("i", "", False), ("i", "1", True), (" i", "1", False), ("i\n", "1", False)])
-def test_images(tool, image, needs, fine):
-    text = serialize_value(CodeLocationDeployData(python_file="d", image=image))
-    if fine:
-        assert tool("image", text, needs) == ""
-        return
-    with pytest.raises(Refused, match="image"):
-        tool("image", text, needs)
-
-
 def test_env_vars(tool):
     got = json.loads(tool("context", '{"env_vars": ["A=b=c", "PRESENT", "E=", "A=2"]}'))
     assert got == ["A=2", "PRESENT=here", "E="]

@@ -169,20 +169,6 @@ do_server(char *const *a, struct dg_buf *out, struct dg_err *e)
 	return 0;
 }
 
-/* image METADATA needs */
-int
-do_image(char *const *a, struct dg_buf *out, struct dg_err *e)
-{
-	struct dg_metadata m;
-	int r = dg_metadata_parse(dg_str(a[0]), &m, e);
-
-	(void)out;
-	if (r == 0)
-		r = dg_metadata_check_image(&m, *a[1] != 0, e);
-	dg_metadata_clear(&m);
-	return r;
-}
-
 const char *
 own_variable(void *arg, const char *name)
 {

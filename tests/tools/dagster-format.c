@@ -23,7 +23,6 @@ static const struct {
 	{"error", do_error},
 	{"event", do_event},
 	{"heartbeat", do_heartbeat},
-	{"image", do_image},
 	{"location", do_location},
 	{"manifest", do_manifest},
 	{"origin", do_origin},

@@ -13,8 +13,8 @@
 typedef int command_fn(char *const *a, struct dg_buf *out, struct dg_err *e);
 
 /* dagster-format-request.c */
-command_fn do_answer, do_compose, do_context, do_deadline, do_error, do_image,
-	do_location, do_ref, do_server, do_workspace;
+command_fn do_answer, do_compose, do_context, do_deadline, do_error, do_location, do_ref,
+	do_server, do_workspace;
 /* dagster-format-run.c */
 command_fn do_entry, do_event, do_manifest, do_origin, do_records, do_result, do_run,
 	do_squeeze, do_tags;

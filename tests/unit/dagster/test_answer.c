@@ -18,29 +18,26 @@ static const struct dg_telemetry t = {
 	"\"thread_end_handle_api_request_timestamp\": 1700000000.0, "                    \
 	"\"thread_start_run_timestamp\": 1700000000.2}}"
 
-Test(answer, responses_and_what_they_are)
+Test(answer, responses)
 {
 	auto_buf b = DG_BUF_INIT;
 
 	dg_answer_success(&b, &t);
 	cr_assert_str_eq(b.p, "{\"__class__\": \"DagsterCloudApiSuccess\", " TELEMETRY);
-	cr_assert_eq(dg_answer_kind(dg_buf_str(&b)), DG_ANSWER_SUCCESS);
 	dg_buf_reset(&b);
 	dg_answer_error(&b, DG_STR("{\"e\": 1}"), &t);
 	cr_assert_str_eq(b.p, "{\"__class__\": \"DagsterCloudApiErrorResponse\", "
 			      "\"error_infos\": [{\"e\": 1}], " TELEMETRY);
-	cr_assert_eq(dg_answer_kind(dg_buf_str(&b)), DG_ANSWER_ERROR);
 	dg_buf_reset(&b);
 	dg_answer_unknown(&b, DG_STR("X"), &t);
-	cr_assert_eq(dg_answer_kind(dg_buf_str(&b)), DG_ANSWER_UNKNOWN);
+	cr_assert(strstr(b.p, "\"X\""));
 	dg_buf_reset(&b);
-	dg_answer_grpc(&b, DG_STR("{\"a\": \"é\"}"), &t);
+	dg_answer_grpc_begin(&b);
+	dg_json_add_inner(&b, DG_STR("{\"a\": \"é\"}"));
+	dg_answer_grpc_end(&b, &t);
 	cr_assert_str_eq(b.p, "{\"__class__\": \"DagsterCloudApiGrpcResponse\", "
 			      "\"serialized_response_or_error\": \"{\\\"a\\\": "
 			      "\\\"\\u00e9\\\"}\", " TELEMETRY);
-	cr_assert_eq(dg_answer_kind(dg_buf_str(&b)), DG_ANSWER_GRPC);
-	cr_assert_eq(dg_answer_kind(DG_STR("{}")), DG_ANSWER_OTHER);
-	cr_assert_eq(dg_answer_kind(DG_STR("{\"__class__\": \"X\"}")), DG_ANSWER_OTHER);
 }
 
 Test(answer, the_envelope_goes_around_a_response)

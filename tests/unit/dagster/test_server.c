@@ -60,32 +60,6 @@ Test(metadata, what_can_be_loaded_and_what_cannot)
 	}
 }
 
-Test(metadata, only_the_state_changed)
-{
-	static const struct {
-		const char *a, *b;
-		bool same;
-	} rows[] = {
-		{CLS "\"defs_state_info\": null, \"python_file\": \"a\"}",
-			CLS "\"defs_state_info\": {\"x\": 1}, \"python_file\": \"a\"}",
-			true},
-		{CLS "\"python_file\": \"a\"}", CLS "\"python_file\": \"a\"}", true},
-		{CLS "\"python_file\": \"a\"}", CLS "\"python_file\": \"b\"}", false},
-		{CLS "\"python_file\": \"a\"}",
-			CLS "\"python_file\": \"a\", \"image\": \"i\"}", false},
-	};
-
-	for (size_t i = 0; i < DG_N(rows); i++) {
-		struct dg_metadata a, b;
-
-		cr_assert_eq(dg_metadata_parse(dg_str(rows[i].a), &a, NULL), 0);
-		cr_assert_eq(dg_metadata_parse(dg_str(rows[i].b), &b, NULL), 0);
-		cr_assert_eq(dg_metadata_same_code(&a, &b), rows[i].same, "row %zu", i);
-		dg_metadata_clear(&a);
-		dg_metadata_clear(&b);
-	}
-}
-
 static const char *
 nothing(void *arg, const char *name)
 {
@@ -156,6 +130,5 @@ Test(workspace, names_that_become_ours)
 	cr_assert_eq(w->entry_n, 0);
 	cr_assert_eq(w->skipped, 4);
 	cr_assert_neq(w->skipped_why.cls, 0);
-	dg_workspace_freep(&w);
-	cr_assert_null(w);
+	dg_workspace_free(w);
 }
