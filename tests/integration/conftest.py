@@ -9,6 +9,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "xdist_group(name): what stays in one worker")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items):
     """What runs side by side under pytest-xdist: a file for one agent stays in one worker, so
     that module-wide set-ups are shared; the same file for another agent may run elsewhere."""
