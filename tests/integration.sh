@@ -14,8 +14,8 @@ fi
 export DAGLET_BUILD=$build DAGLET_VENV=$venv PYTHONDONTWRITEBYTECODE=1
 export PATH=$venv/bin:$PATH
 unset DAGSTER_HOME PYTHONPATH
-# One file for one agent stays in one worker (conftest.py), so that module-wide set-ups are
-# shared. Most of the time of most tests is waiting: three workers on two cores.
+# One file of tests stays in one worker, so that module-wide set-ups are shared. Most of the
+# time of most tests is waiting: three workers on two cores.
 exec "$venv/bin/python" -m pytest -c /dev/null --rootdir="$top/tests/integration" \
-	-p no:cacheprovider -ra --timeout=300 -n "${PYTEST_WORKERS:-3}" --dist=loadgroup \
+	-p no:cacheprovider -ra --timeout=300 -n "${PYTEST_WORKERS:-3}" --dist=loadfile \
 	"$top/tests/integration" "$@"

@@ -5,20 +5,6 @@ import harness
 import pytest
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "xdist_group(name): what stays in one worker")
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
-def pytest_collection_modifyitems(items):
-    """What runs side by side under pytest-xdist: a file for one agent stays in one worker, so
-    that module-wide set-ups are shared; the same file for another agent may run elsewhere."""
-    for item in items:
-        params = getattr(getattr(item, "callspec", None), "params", {})
-        item.add_marker(pytest.mark.xdist_group(
-            f"{item.path.stem}:{params.get('agent_kind', '')}"))
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """On failure show the ends of what devplane and agent wrote."""
@@ -38,9 +24,14 @@ def bench(tmp_path):
         yield b
 
 
-@pytest.fixture(scope="session", params=harness.AGENTS)
-def agent_kind(request):
-    reason = harness.why_not(request.param)
+def chosen(kind):
+    """The agent's kind, or a skipped test where it cannot be had."""
+    reason = harness.why_not(kind)
     if reason:
         pytest.skip(reason)
-    return request.param
+    return kind
+
+
+@pytest.fixture(scope="session", params=harness.AGENTS)
+def agent_kind(request):
+    return chosen(request.param)

@@ -12,6 +12,7 @@ import uuid
 
 import harness
 import pytest
+from conftest import chosen
 
 LOCATION = "quickstart"
 WAIT = 60.0
@@ -46,6 +47,12 @@ class Served:
         assert answer["accepted"] == 1
         assert answer["rejected"] == 0
         return answer
+
+
+@pytest.fixture(scope="module", params=["python", "daglet"])
+def agent_kind(request):
+    """daglet's aliases have a file of their own, which another worker may take."""
+    return chosen(request.param)
 
 
 @pytest.fixture(scope="module")
