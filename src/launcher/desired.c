@@ -294,6 +294,7 @@ dg_desired_check(struct dg_launcher *l, const char *deployment, struct dg_str bo
 		dg_policy_use(&l->policy, dg_str(d->name), dg_str(en->location),
 			d->branch, 0, dg_now());
 		want(l, d, en, true, true);
+		l->looks = 2;
 	}
 	dg_workspace_free(ws);
 	return 0;

@@ -330,6 +330,8 @@ message(struct dg_worker *w, enum dg_msg_type type, uint64_t id, void *payload)
 		break;
 	}
 	case DG_MSG_UNCHANGED: /* the same workspace, looked at anew */
+		if (l->looks && --l->looks == 0)
+			dg_desired_again(l);
 		if (l->desired_seen)
 			dg_relay_unknown(l);
 		break;

@@ -60,8 +60,11 @@ struct dg_launcher {
 	struct dg_calls calls;
 	char agent_id[40], installation[72];
 	unsigned slot;
-	bool known_end;             /* what earlier launchers left is known */
-	bool desired_seen;          /* the first workspace has come */
+	bool known_end;    /* what earlier launchers left is known */
+	bool desired_seen; /* the first workspace has come */
+	/* A CHECK has wanted what the workspace may not name: after so many looks at an
+	 * unchanged one (the first may be older than the CHECK) the workspace is right. */
+	unsigned looks;
 	struct dg_buf workspace;    /* the last one: TTLs are judged again */
 	struct dg_buf ttl_names;    /* last told */
 	struct dg_adopted *adopted; /* between KNOWN and the first workspace */
