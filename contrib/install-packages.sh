@@ -26,7 +26,8 @@ if ! command -v dpkg-query >/dev/null; then
 fi
 missing=()
 for package in "${packages[@]}"; do
-	[[ $(dpkg-query -W -f '${db:Status-Status} ' "$package" 2>/dev/null) == *installed\ * ]] ||
+	# One word per architecture; what dpkg only heard of is "not-installed".
+	[[ " $(dpkg-query -W -f '${db:Status-Status} ' "$package" 2>/dev/null)" == *\ installed\ * ]] ||
 		missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
