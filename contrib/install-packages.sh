@@ -6,7 +6,7 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
 packages=(gcc libc6-dev make autoconf automake pkg-config
 	libcurl4-openssl-dev libnghttp2-dev libyaml-dev libsystemd-dev libsqlite3-dev zlib1g-dev
-	libmicrohttpd-dev libssl-dev
+	libmicrohttpd-dev libgcrypt20-dev
 	ca-certificates procps python3 python3-venv)
 case ${1:-build} in
 build) ;;

@@ -19,23 +19,23 @@ bad() {
 # room | rooms it may include | libraries' headers it may include
 # (every room may include itself, include/daglet and the C library)
 cat >"$work/rooms" <<'END'
-base     |                                           |
+base     |                                           | gcrypt
 log      | base                                      | systemd/sd-journal
 json     | base                                      |
 yaml     | base                                      | yaml
 ipc      | base                                      | systemd/sd-event
 http     | base                                      | curl/curl systemd/sd-event
 grpc     | base                                      | nghttp2/nghttp2 systemd/sd-event zlib
-config   | base json yaml                            | openssl/sha openssl/evp
-dagster  | base json yaml                            | openssl/sha openssl/evp zlib
-cloud    | base json http config                     | curl/curl systemd/sd-event zlib openssl/sha openssl/evp
+config   | base json yaml                            |
+dagster  | base json yaml                            | zlib
+cloud    | base json http config                     | curl/curl systemd/sd-event zlib
 worker   | base log ipc config                       | systemd/sd-event
-backend  | base log json config                      | systemd/sd-event openssl/sha openssl/evp
-master   | base log ipc yaml config                  | systemd/sd-event systemd/sd-daemon openssl/sha openssl/evp
+backend  | base log json config                      | systemd/sd-event
+master   | base log ipc yaml config                  | systemd/sd-event systemd/sd-daemon
 poller   | base log ipc json http config cloud dagster worker          | systemd/sd-event
 ledger   | base log ipc json config dagster worker   | systemd/sd-event sqlite3
-launcher | base log ipc json yaml grpc config dagster worker backend   | systemd/sd-event zlib openssl/sha openssl/evp
-reporter | base log ipc json http config cloud dagster worker          | systemd/sd-event zlib openssl/sha openssl/evp
+launcher | base log ipc json yaml grpc config dagster worker backend   | systemd/sd-event zlib
+reporter | base log ipc json http config cloud dagster worker          | systemd/sd-event zlib
 status   | base log ipc json config worker           | systemd/sd-event microhttpd
 ctl      | base json                                 | curl/curl
 END

@@ -9,7 +9,7 @@ noinst_LIBRARIES += %D%/libbackend_process.a
 	%D%/process/stop.c %D%/process/stop.h %D%/process/tree.c %D%/process/tree.h \
 	%D%/process/unit.c
 %C%_libbackend_process_a_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBEXECDIR='"$(pkglibexecdir)"'
-%C%_libbackend_process_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(CRYPTO_CFLAGS)
+%C%_libbackend_process_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(GCRYPT_CFLAGS)
 
 # The parent of a run's worker: static, so that it costs next to nothing for as long as
 # the run lasts (the sanitizers cannot be static).
@@ -22,4 +22,4 @@ endif
 
 LIB_BACKEND_PROCESS = %D%/libbackend_process.a src/config/libsettings.a $(LIB_JSON) \
 	src/log/liblog.a $(LIB_BASE)
-BACKEND_PROCESS_LIBS = $(SYSTEMD_LIBS) $(CRYPTO_LIBS)
+BACKEND_PROCESS_LIBS = $(SYSTEMD_LIBS) $(GCRYPT_LIBS)

@@ -1,11 +1,11 @@
 /* dagster/event.c: see event.h. */
 #include "dagster/event.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "dagster/error.h"
@@ -134,10 +134,10 @@ dg_event_key(char out[37], enum dg_event what, const char *run_id, const char *r
 	};
 	auto_free char *text =
 		dg_xasprintf("%s\n%s\n%s", run_id, request_id, names[what]);
-	unsigned char h[EVP_MAX_MD_SIZE];
+	unsigned char h[DG_SHA256_SIZE];
 	char hex[33];
 
-	DG_ASSERT(EVP_Digest(text, strlen(text), h, NULL, EVP_sha256(), NULL) == 1);
+	dg_sha256(dg_str(text), h);
 	h[6] = (unsigned char)((h[6] & 0x0f) | 0x40);
 	h[8] = (unsigned char)((h[8] & 0x3f) | 0x80);
 	dg_hex(h, 16, hex);

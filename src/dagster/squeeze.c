@@ -1,9 +1,9 @@
 /* dagster/squeeze.c: see squeeze.h. */
 #include "dagster/squeeze.h"
 
-#include <openssl/evp.h>
 #include <zlib.h>
 
+#include "base/digest.h"
 #include "base/fd.h"
 #include "base/mem.h"
 
@@ -12,7 +12,7 @@
 struct dg_squeeze {
 	int plain, packed;
 	uint64_t bytes;
-	EVP_MD_CTX *md;
+	struct dg_sha1 *sha1;
 	z_stream z;
 };
 
@@ -23,10 +23,8 @@ dg_squeeze_new(int plain, int packed)
 
 	s->plain = plain;
 	s->packed = packed;
-	s->md = EVP_MD_CTX_new();
-	/* All of these fail only for want of memory. */
-	DG_ASSERT(s->md && EVP_DigestInit_ex(s->md, EVP_sha1(), NULL) == 1);
-	if (packed >= 0)
+	s->sha1 = dg_sha1_new();
+	if (packed >= 0) /* fails only for want of memory */
 		DG_ASSERT(deflateInit(&s->z, Z_DEFAULT_COMPRESSION) == Z_OK);
 	return s;
 }
@@ -36,7 +34,7 @@ dg_squeeze_free(struct dg_squeeze *s)
 {
 	if (!s)
 		return;
-	EVP_MD_CTX_free(s->md);
+	dg_sha1_free(s->sha1);
 	if (s->packed >= 0)
 		deflateEnd(&s->z);
 	free(s);
@@ -70,7 +68,7 @@ dg_squeeze_feed(struct dg_squeeze *s, struct dg_str piece, struct dg_err *e)
 			dg_strn(piece.p, piece.n < 1 << 30 ? piece.n : 1 << 30);
 		int r = 0;
 
-		DG_ASSERT(EVP_DigestUpdate(s->md, part.p, part.n) == 1);
+		dg_sha1_feed(s->sha1, part);
 		s->bytes += part.n;
 		if (s->plain >= 0)
 			r = dg_write_all(s->plain, part.p, part.n, e);
@@ -87,11 +85,7 @@ dg_squeeze_feed(struct dg_squeeze *s, struct dg_str piece, struct dg_err *e)
 int
 dg_squeeze_end(struct dg_squeeze *s, char sha1[41], uint64_t *bytes, struct dg_err *e)
 {
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
-
-	DG_ASSERT(EVP_DigestFinal_ex(s->md, digest, &n) == 1 && n == 20);
-	dg_hex(digest, n, sha1);
+	dg_sha1_end(s->sha1, sha1);
 	*bytes = s->bytes;
 	return s->packed >= 0 ? pack(s, DG_STR(""), Z_FINISH, e) : 0;
 }
@@ -118,17 +112,32 @@ dg_unsqueeze(struct dg_str packed, int plain, struct dg_err *e)
 	return r;
 }
 
+static void
+base64(const unsigned char *p, size_t n, struct dg_buf *out)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	dg_buf_reserve(out, (n + 2) / 3 * 4);
+	for (size_t i = 0; i < n; i += 3) {
+		size_t left = n - i;
+		unsigned v = (unsigned)p[i] << 16 |
+			     (left > 1 ? (unsigned)p[i + 1] : 0) << 8 |
+			     (left > 2 ? p[i + 2] : 0);
+		char four[4] = {digits[v >> 18], digits[v >> 12 & 63],
+			left > 1 ? digits[v >> 6 & 63] : '=',
+			left > 2 ? digits[v & 63] : '='};
+
+		dg_buf_add(out, four, sizeof four);
+	}
+}
+
 void
 dg_squeeze_base64(struct dg_str text, struct dg_buf *out)
 {
 	uLongf n = compressBound(text.n);
 	auto_free unsigned char *packed = dg_xcalloc(n, 1);
-	auto_free unsigned char *b64 = NULL;
-	int len;
 
 	DG_ASSERT(compress(packed, &n, (const Bytef *)text.p, text.n) == Z_OK);
-	DG_ASSERT(n < INT32_MAX / 2);
-	b64 = dg_xcalloc((n + 2) / 3 * 4 + 1, 1);
-	len = EVP_EncodeBlock(b64, packed, (int)n);
-	dg_buf_add(out, b64, (size_t)len);
+	base64(packed, n, out);
 }

@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -96,6 +98,21 @@ uint64_t
 dg_link_handled(void)
 {
 	return handled;
+}
+
+void
+dg_link_give_back(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from, to;
+
+	DG_ASSERT(!in.busy);
+	if (!in.bytes)
+		return;
+	/* Nothing in it is needed: the next datagrams find pages of zeros. */
+	from = ((uintptr_t)in.bytes + page - 1) & ~(uintptr_t)(page - 1);
+	to = ((uintptr_t)in.bytes + BATCH * DG_DATAGRAM_MAX) & ~(uintptr_t)(page - 1);
+	(void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 static int

@@ -51,6 +51,9 @@ bool dg_link_open(const struct dg_link *l);
 
 /* Messages that this process has handled, on all links. */
 uint64_t dg_link_handled(void);
+/* A burst is over: what it took of the space for receiving goes back to the system. Not
+ * from inside a handler. */
+void dg_link_give_back(void);
 
 /* A connected pair, both ends non-blocking and close-on-exec. */
 int dg_link_pair(int ret[2], struct dg_err *e);

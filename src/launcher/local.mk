@@ -9,7 +9,7 @@ noinst_LIBRARIES += %D%/liblauncher.a
 %C%_liblauncher_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 
 LIB_LAUNCHER = %D%/liblauncher.a $(LIB_GRPC) $(LIB_DAGSTER) $(LIB_WORKER)
-LAUNCHER_LIBS = $(NGHTTP2_LIBS) $(SYSTEMD_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS)
+LAUNCHER_LIBS = $(NGHTTP2_LIBS) $(SYSTEMD_LIBS) $(GCRYPT_LIBS) $(ZLIB_LIBS)
 
 # One program per backend; only it is linked to that backend.
 pkglibexec_PROGRAMS += daglet-launcher-process

@@ -154,7 +154,7 @@ dg_sql_open(struct dg_sql *q, const char *dir, struct dg_err *e)
 	sqlite3_busy_timeout(q->db, 2000);
 	r = exec(q,
 		"PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA "
-		"cache_size=-512;"
+		"cache_size=-256;"
 		"PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=1000;"
 		"PRAGMA synchronous=FULL; PRAGMA journal_size_limit=4194304",
 		e);

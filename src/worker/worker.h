@@ -72,8 +72,8 @@ struct dg_worker {
 	uint64_t next_generation;
 	sd_event_source *pulse;
 	bool ready;
-	bool busy;        /* it had work when it last pulsed */
-	uint64_t handled; /* messages until then */
+	uint64_t handled;    /* messages until the last pulse */
+	uint64_t given_back; /* ... until memory was last given back */
 };
 
 int dg_worker_main(

@@ -9,12 +9,12 @@ programs="daglet daglet-ledger daglet-status daglet-poller daglet-reporter
 # What a program may need beside the C library; it does not have to need it.
 allowed() {
 	case $1 in
-	daglet) echo systemd yaml-0 crypto ;;
-	daglet-ledger) echo systemd sqlite3 crypto ;;
+	daglet) echo systemd yaml-0 ;;
+	daglet-ledger) echo systemd sqlite3 gcrypt ;;
 	daglet-status) echo systemd microhttpd ;;
-	daglet-poller) echo systemd curl z crypto ;;
-	daglet-reporter) echo systemd curl z crypto ;;
-	daglet-launcher-process) echo systemd nghttp2 yaml-0 z crypto ;;
+	daglet-poller) echo systemd curl z gcrypt ;;
+	daglet-reporter) echo systemd curl z gcrypt ;;
+	daglet-launcher-process) echo systemd nghttp2 yaml-0 z gcrypt ;;
 	daglet-run) echo ;;
 	dagletctl) echo curl ;;
 	*) return 1 ;;

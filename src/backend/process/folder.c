@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +19,7 @@
 
 #include "backend/process/cgroup.h"
 #include "backend/process/process.h"
+#include "base/digest.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "log/log.h"
@@ -89,7 +89,7 @@ dg_folders_open(struct dg_backend *b, struct dg_err *e)
 	const char *state = b->host.state_dir ? b->host.state_dir : "";
 	auto_free char *output = dg_xasprintf("%s/output", state);
 	auto_free char *runs = dg_xasprintf("%s/runs", state);
-	unsigned char hash[SHA256_DIGEST_LENGTH];
+	unsigned char hash[DG_SHA256_SIZE];
 	char hex[9];
 	int r = socket_folder(b, e);
 
@@ -111,7 +111,7 @@ dg_folders_open(struct dg_backend *b, struct dg_err *e)
 				"markers of runs in %s",
 				state, b->runs_dir);
 	}
-	SHA256((const unsigned char *)b->runs_dir, strlen(b->runs_dir), hash);
+	dg_sha256(dg_str(b->runs_dir), hash);
 	dg_hex(hash, 4, hex);
 	snprintf(b->cgroup_prefix, sizeof b->cgroup_prefix, "daglet-%s-", hex);
 	return 0;

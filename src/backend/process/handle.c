@@ -2,10 +2,10 @@
 #include "backend/process/handle.h"
 
 #include <limits.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/mem.h"
 #include "json/json.h"
 #include "json/write.h"
@@ -108,9 +108,9 @@ bad:
 void
 dg_run_name(const char *run_id, char name[DG_RUN_NAME + 1])
 {
-	unsigned char hash[SHA256_DIGEST_LENGTH];
+	unsigned char hash[DG_SHA256_SIZE];
 
-	SHA256((const unsigned char *)run_id, strlen(run_id), hash);
+	dg_sha256(dg_str(run_id), hash);
 	dg_hex(hash, DG_RUN_NAME / 2, name);
 }
 

@@ -8,3 +8,7 @@ check_PROGRAMS += %D%/test_base %D%/test_crash %D%/test_fd
 %C%_test_fd_SOURCES = %D%/test_fd.c
 %C%_test_fd_CFLAGS = $(TEST_CFLAGS)
 %C%_test_fd_LDADD = $(LIB_BASE) $(CRITERION_LIBS)
+check_PROGRAMS += %D%/test_digest
+%C%_test_digest_SOURCES = %D%/test_digest.c
+%C%_test_digest_CFLAGS = $(TEST_CFLAGS)
+%C%_test_digest_LDADD = $(LIB_BASE) $(GCRYPT_LIBS) $(CRITERION_LIBS)
