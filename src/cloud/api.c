@@ -128,11 +128,8 @@ headers_of(struct dg_cloud_call *c)
 		s->how == DG_CALL_JSON        ? "application/json"
 		: s->how == DG_CALL_MULTIPART ? cloud->multipart_type
 					      : NULL);
-	if (s->how == DG_CALL_GRAPHQL) {
+	if (s->how == DG_CALL_GRAPHQL)
 		dg_http_headers_set(h, "Content-Type", "application/json", NULL);
-		if (cloud->access.cookie)
-			dg_http_headers_set(h, "Cookie", cloud->access.cookie, NULL);
-	}
 	if (event)
 		dg_http_headers_set(h, "X-Event-Write", "true", NULL);
 	if (dg_map_count(&cloud->headers) < HEADERS_MAX)
@@ -200,6 +197,7 @@ start(struct dg_cloud_call *c)
 
 		r.method = DG_HTTP_POST;
 		r.path = "/graphql";
+		r.cookie = ch->cloud->access.cookie;
 		part(&r, (struct dg_http_part){d->prefix, d->n, -1, 0});
 		for (size_t i = 0; i < s->body_n; i++)
 			part(&r, DG_HTTP_BYTES(s->body[i]));
@@ -493,6 +491,7 @@ dg_cloud_channel_new(
 	ch->max = max;
 	ch->min = ch->window = max < 8 ? max : max / 8 < 4 ? 4 : max / 8;
 	o.inflight = ch->window;
+	o.cookies = true;
 	LIST_INSERT_HEAD(&c->channels, ch, link);
 	r = dg_http_site_new(&ch->site, c->http, &o, e);
 	if (r < 0)

@@ -201,6 +201,7 @@ dg_http_call_begin(struct dg_http_call *c, struct dg_http_slot *slot)
 	set_method(c, slot);
 	curl_easy_setopt(slot->easy, CURLOPT_URL, c->url);
 	curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(slot->easy, CURLOPT_COOKIE, c->r.cookie);
 	alive(c);
 	c->began = c->alive;
 	LIST_INSERT_HEAD(&h->active, c, active);

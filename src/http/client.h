@@ -55,9 +55,9 @@ struct dg_http_site_options {
 	const char *user_agent;
 	const struct dg_http_proxies *proxies; /* NULL: none */
 	bool no_verify;                        /* accept any certificate */
-	const char *ca;     /* file or folder; NULL: the system's folder, or bundle */
-	const char *cookie; /* "a=b; c=d", or NULL */
-	const char *netrc;  /* file, or NULL */
+	const char *ca;    /* file or folder; NULL: the system's folder, or bundle */
+	bool cookies;      /* what answers set is sent back, as a session does */
+	const char *netrc; /* file, or NULL */
 	dg_usec connect_timeout, read_timeout; /* 0: none */
 	const struct dg_http_sockopt *sockopts;
 	size_t sockopts_n;
@@ -91,6 +91,7 @@ struct dg_http_request {
 	const char *path;                      /* or the whole URL */
 	const struct dg_http_headers *headers; /* NULL: none; must outlive the call */
 	const char *header;                    /* one more line, "Name: value", or NULL */
+	const char *cookie; /* "a=b; c=d" behind those of the site, or NULL */
 	/* The body; bytes and descriptors must outlive the call. */
 	struct dg_http_part parts[DG_HTTP_PARTS_MAX];
 	size_t parts_n;

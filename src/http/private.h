@@ -59,7 +59,8 @@ struct dg_http_slot {
 struct dg_http_site {
 	struct dg_http *h;
 	LIST_ENTRY(dg_http_site) link;
-	char *base, *user_agent, *ca, *cookie, *netrc, *proxy;
+	char *base, *user_agent, *ca, *netrc, *proxy;
+	CURLSH *cookies; /* NULL: none are kept */
 	bool ca_is_dir;
 	struct dg_http_proxies proxies;
 	bool no_verify, sockopts_given;

@@ -90,7 +90,6 @@ dg_http_site_new(struct dg_http_site **ret, struct dg_http *h,
 	LIST_INSERT_HEAD(&h->sites, s, link);
 	s->base = dup_or_null(o->base);
 	s->user_agent = dup_or_null(o->user_agent);
-	s->cookie = dup_or_null(o->cookie);
 	s->netrc = dup_or_null(o->netrc);
 	s->no_verify = o->no_verify;
 	s->connect_timeout = o->connect_timeout;
@@ -111,6 +110,11 @@ dg_http_site_new(struct dg_http_site **ret, struct dg_http *h,
 	if (choose_ca(s, o->ca, e) < 0) {
 		dg_http_site_free(s);
 		return -DG_CONFIG;
+	}
+	if (o->cookies) { /* one thread: no locks */
+		s->cookies = curl_share_init();
+		DG_ASSERT(s->cookies && curl_share_setopt(s->cookies, CURLSHOPT_SHARE,
+						CURL_LOCK_DATA_COOKIE) == CURLSHE_OK);
 	}
 	*ret = s;
 	return 0;
@@ -142,12 +146,13 @@ dg_http_site_free(struct dg_http_site *s)
 		TAILQ_REMOVE(&s->idle, slot, link);
 		slot_free(slot);
 	}
+	if (s->cookies)
+		curl_share_cleanup(s->cookies);
 	LIST_REMOVE(s, link);
 	dg_http_proxies_clear(&s->proxies);
 	free(s->base);
 	free(s->user_agent);
 	free(s->ca);
-	free(s->cookie);
 	free(s->netrc);
 	free(s->proxy);
 	free(s->sockopts);
@@ -213,8 +218,10 @@ slot_new(struct dg_http_site *s)
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, s->h);
 	if (s->user_agent)
 		curl_easy_setopt(easy, CURLOPT_USERAGENT, s->user_agent);
-	if (s->cookie)
-		curl_easy_setopt(easy, CURLOPT_COOKIE, s->cookie);
+	if (s->cookies) {
+		curl_easy_setopt(easy, CURLOPT_SHARE, s->cookies);
+		curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");
+	}
 	if (s->netrc) {
 		curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
 		curl_easy_setopt(easy, CURLOPT_NETRC_FILE, s->netrc);

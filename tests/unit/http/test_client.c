@@ -136,12 +136,12 @@ TestSuite(client, .init = set_up, .fini = tear_down);
 
 Test(client, a_post_goes_out_whole_and_the_answer_comes_back)
 {
-	struct dg_http_site_options options = {
-		.user_agent = "daglet/x", .cookie = "a=b; c=d"};
+	struct dg_http_site_options options = {.user_agent = "daglet/x"};
 	struct dg_http_headers *headers = dg_http_headers_new();
 	struct dg_http_request r = {.method = DG_HTTP_POST,
 		.path = "/p?q=1",
 		.header = "Extra: e",
+		.cookie = "a=b; c=d",
 		.limit = 100,
 		.done = on_done,
 		.arg = &seen};
@@ -190,6 +190,47 @@ Test(client, a_post_goes_out_whole_and_the_answer_comes_back)
 	cr_assert(strstr(head, "\r\n\r\n<456>"));
 	dg_http_headers_freep(&headers);
 	close(fd);
+}
+
+Test(client, cookies_are_sent_back_where_wanted)
+{
+	static const struct {
+		bool kept;
+		const char *own, *second;
+	} rows[] = {
+		{false, NULL, NULL},
+		{true, NULL, "\r\nCookie: s=1\r\n"},
+		{false, "c=k", "\r\nCookie: c=k\r\n"},
+		{true, "c=k", "\r\nCookie: s=1; c=k\r\n"},
+	};
+
+	for (size_t i = 0; i < DG_N(rows); i++) {
+		struct dg_http_site_options options = {.cookies = rows[i].kept};
+		struct dg_http_request r = {.method = DG_HTTP_GET,
+			.path = "/",
+			.cookie = rows[i].own,
+			.limit = 100,
+			.done = on_done,
+			.arg = &seen};
+
+		if (i)
+			server_stop(&server);
+		SERVE({STEP_KEEP, "HTTP/1.1 200 OK\r\nSet-Cookie: s=1; Path=/\r\n"
+				  "Content-Length: 2\r\n\r\nhi"},
+			{STEP_KEEP, OK});
+		for (unsigned n = 0; n < 2; n++) {
+			seen.done = 0;
+			dg_http_start(site, &r);
+			cr_assert(run_until(1, 5 * DG_SEC));
+			cr_assert_eq(seen.error, DG_HTTP_OK, "%s", seen.text);
+		}
+		if (rows[i].second)
+			cr_assert(strstr(server.last.p, rows[i].second), "%zu: %s", i,
+				server.last.p);
+		else
+			cr_assert_null(strstr(server.last.p, "Cookie:"));
+		dg_http_site_free(site);
+	}
 }
 
 Test(client, methods_alternate_on_one_kept_connection)
