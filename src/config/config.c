@@ -230,11 +230,11 @@ schema_of(struct loading *l)
 	l->config->backend = dg_xstrdup(c->backend);
 	dg_settings_set(l->config->settings, DG_KEYS_FOR_ALL, "backend", c->backend);
 	dg_settings_set(l->config->settings, DG_KEYS_FOR_ALL, "agent_type", c->cls);
-	if (!c->keys) {
+	if (!c->served)
 		dg_report_error(&l->report, file, cls->at,
 			"%s: this build has no %s backend", k, c->backend);
+	if (!c->keys)
 		return unknown;
-	}
 	return (struct dg_schema){
 		{&dg_keys_instance, &dg_keys_agent, &dg_keys_launcher, c->keys}};
 }

@@ -74,19 +74,19 @@ dg_key_allows_int(const struct dg_key *row, int64_t v)
 	       (v >= strtoll(row->range, NULL, 10) && v <= strtoll(dots + 2, NULL, 10));
 }
 
+/* clang-format off */
 static const struct dg_launcher_class classes[] = {
-	{"dagster_cloud.workspace.user_code_launcher", "ProcessUserCodeLauncher",
-		"process", &dg_keys_process},
-	{"dagster_cloud.workspace.user_code_launcher.process", "ProcessUserCodeLauncher",
-		"process", &dg_keys_process},
-	{"dagster_cloud.workspace.docker", "DockerUserCodeLauncher", "docker", NULL},
-	{"dagster_cloud.workspace.ecs", "EcsUserCodeLauncher", "ecs", NULL},
-	{"dagster_cloud.workspace.ecs.launcher", "EcsUserCodeLauncher", "ecs", NULL},
-	{"dagster_cloud.workspace.kubernetes", "K8sUserCodeLauncher", "kubernetes", NULL},
-	{"dagster_cloud.workspace.kubernetes.launcher", "K8sUserCodeLauncher",
-		"kubernetes", NULL},
-	{"dagster_cloud.workspace.aca", "AcaUserCodeLauncher", "aca", NULL},
+	/* module                                              class                      backend       its keys             served */
+	{"dagster_cloud.workspace.user_code_launcher",         "ProcessUserCodeLauncher", "process",    &dg_keys_process,    true},
+	{"dagster_cloud.workspace.user_code_launcher.process", "ProcessUserCodeLauncher", "process",    &dg_keys_process,    true},
+	{"dagster_cloud.workspace.docker",                     "DockerUserCodeLauncher",  "docker",     &dg_keys_docker,     false},
+	{"dagster_cloud.workspace.ecs",                        "EcsUserCodeLauncher",     "ecs",        &dg_keys_ecs,        false},
+	{"dagster_cloud.workspace.ecs.launcher",               "EcsUserCodeLauncher",     "ecs",        &dg_keys_ecs,        false},
+	{"dagster_cloud.workspace.kubernetes",                 "K8sUserCodeLauncher",     "kubernetes", &dg_keys_kubernetes, false},
+	{"dagster_cloud.workspace.kubernetes.launcher",        "K8sUserCodeLauncher",     "kubernetes", &dg_keys_kubernetes, false},
+	{"dagster_cloud.workspace.aca",                        "AcaUserCodeLauncher",     "aca",        NULL,                false},
 };
+/* clang-format on */
 
 const struct dg_launcher_class *
 dg_launcher_class(const char *module, const char *cls)

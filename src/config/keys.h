@@ -71,6 +71,9 @@ extern const struct dg_key_table dg_keys_launcher; /* of every user code launche
 extern const struct dg_key_table
 	dg_keys_no_backend; /* in place of it and the backend's */
 extern const struct dg_key_table dg_keys_process;
+extern const struct dg_key_table dg_keys_docker;
+extern const struct dg_key_table dg_keys_ecs;
+extern const struct dg_key_table dg_keys_kubernetes;
 extern const struct dg_key_table dg_keys_daglet; /* daglet.yaml */
 
 /* The tables of one file, NULL-terminated. */
@@ -94,7 +97,8 @@ bool dg_key_allows_int(const struct dg_key *row, int64_t v);
 struct dg_launcher_class {
 	const char *module, *cls;
 	const char *backend;             /* "process" */
-	const struct dg_key_table *keys; /* of its config; NULL: not in this build */
+	const struct dg_key_table *keys; /* of its config; NULL: not known */
+	bool served;                     /* this build has the backend */
 };
 
 /* The row of a class in any of the modules that Python finds it in; NULL when unknown. */
