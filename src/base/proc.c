@@ -105,6 +105,16 @@ dg_proc_each(bool (*fn)(void *arg, const struct dg_proc *p), void *arg)
 		closedir(d);
 }
 
+bool
+dg_proc_signal(pid_t pid, unsigned long long start, int sig)
+{
+	auto_close int fd = pid > 1 && start ? dg_pidfd_open(pid) : -1;
+
+	/* The descriptor holds one process; its start time says whether it is that one. */
+	return fd >= 0 && dg_proc_start_time(pid) == start &&
+	       syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) == 0;
+}
+
 struct session_kill {
 	pid_t session, skip;
 	int sig;
@@ -117,7 +127,7 @@ kill_member(void *arg, const struct dg_proc *p)
 	struct session_kill *k = arg;
 
 	if (p->session == k->session && p->pid != k->skip && !p->dead &&
-		kill(p->pid, k->sig) == 0)
+		dg_proc_signal(p->pid, p->start, k->sig))
 		k->count++;
 	return true;
 }

@@ -29,6 +29,10 @@ bool dg_proc_gone(pid_t pid, unsigned long long start);
  * stays. */
 void dg_proc_each(bool (*fn)(void *arg, const struct dg_proc *p), void *arg);
 
+/* SIG to this very process: a pid that has become another's by now gets nothing. True: it
+ * was there. */
+bool dg_proc_signal(pid_t pid, unsigned long long start, int sig);
+
 /* SIG to every living process of this session but SKIP; how many there were. */
 unsigned dg_proc_kill_session(pid_t session, pid_t skip, int sig);
 

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/proc.h"
 
 #define TEXT_MAX ((size_t)256 << 10)
 
@@ -153,6 +154,25 @@ dg_cgroup_kill(const char *path)
 	return fd >= 0 && write(fd, "1", 1) == 1;
 }
 
+/* Is the process of this number in it now? Its folder's name is nobody else's. */
+static bool
+has_member(const char *path, pid_t pid)
+{
+	auto_free char *file = dg_xasprintf("/proc/%d/cgroup", pid);
+	const char *name = strrchr(path, '/');
+	auto_buf b = DG_BUF_INIT;
+	struct dg_str text, line;
+
+	if (!name || dg_read_file(AT_FDCWD, file, TEXT_MAX, &b, NULL) < 0)
+		return false;
+	text = dg_buf_str(&b);
+	while (next_line(&text, &line))
+		if (line.n > strlen(name) &&
+			memcmp(line.p + line.n - strlen(name), name, strlen(name)) == 0)
+			return true;
+	return false;
+}
+
 unsigned
 dg_cgroup_signal(const char *path, int sig)
 {
@@ -166,8 +186,10 @@ dg_cgroup_signal(const char *path, int sig)
 	text = dg_buf_str(&b);
 	while (next_line(&text, &line)) {
 		pid_t pid = (pid_t)atol(line.p);
+		unsigned long long start = dg_proc_start_time(pid);
 
-		if (pid > 1 && pid != getpid() && kill(pid, sig) == 0)
+		if (pid != getpid() && has_member(path, pid) &&
+			dg_proc_signal(pid, start, sig))
 			count++;
 	}
 	return count;

@@ -1,8 +1,10 @@
-/* backend/process/drop.c: cgroups on their way out: what was killed in them takes a
- * moment to go, and only then they can be removed. */
+/* backend/process/drop.c: what ended ones leave. A tree that is killed may fork meanwhile,
+ * so it is looked at until nobody is found; what was killed in a cgroup takes a moment to
+ * go, and only then it can be removed. */
 #include "backend/process/process.h"
 
 #include "backend/process/cgroup.h"
+#include "backend/process/tree.h"
 #include "base/mem.h"
 
 #define TRY_EVERY (100 * DG_MSEC)
@@ -11,8 +13,27 @@
 struct dg_dropped {
 	struct dg_dropped *next;
 	unsigned tries;
-	char path[];
+	char *cgroup; /* or NULL */
+	bool killing; /* the tree */
+	char name[DG_RUN_NAME + 1];
+	struct dg_tree tree;
 };
+
+static void
+dropped_free(struct dg_dropped *d)
+{
+	free(d->cgroup);
+	free(d);
+}
+
+/* True: nothing is left of it. */
+static bool
+drop(struct dg_dropped *d)
+{
+	if (d->killing)
+		d->killing = dg_tree_kill(&d->tree) > 0;
+	return !d->killing && (!d->cgroup || dg_cgroup_remove(d->cgroup));
+}
 
 static void
 arm(struct dg_backend *b)
@@ -32,9 +53,9 @@ on_try(sd_event_source *s, uint64_t usec, void *arg)
 	while (*at) {
 		struct dg_dropped *d = *at;
 
-		if (dg_cgroup_remove(d->path) || ++d->tries > TRIES) {
+		if (drop(d) || ++d->tries > TRIES) {
 			*at = d->next;
-			free(d);
+			dropped_free(d);
 		} else
 			at = &d->next;
 	}
@@ -62,23 +83,44 @@ dg_drop_close(struct dg_backend *b)
 		struct dg_dropped *d = b->dropped;
 
 		b->dropped = d->next;
-		(void)dg_cgroup_remove(d->path); /* the next start sweeps the rest */
-		free(d);
+		(void)drop(d); /* the next start sweeps the rest */
+		dropped_free(d);
 	}
+}
+
+static void
+begin(struct dg_backend *b, struct dg_dropped *d)
+{
+	if (drop(d)) {
+		dropped_free(d);
+		return;
+	}
+	d->next = b->dropped;
+	b->dropped = d;
+	arm(b);
 }
 
 void
 dg_drop_cgroup(struct dg_backend *b, const char *path)
 {
 	struct dg_dropped *d;
-	size_t n;
 
-	if (!path || dg_cgroup_remove(path))
+	if (!path)
 		return;
-	n = strlen(path) + 1;
-	d = dg_xcalloc(1, sizeof *d + n);
-	memcpy(d->path, path, n);
-	d->next = b->dropped;
-	b->dropped = d;
-	arm(b);
+	d = dg_new(struct dg_dropped);
+	d->cgroup = dg_xstrdup(path);
+	begin(b, d);
+}
+
+void
+dg_drop_tree(struct dg_unit *u)
+{
+	struct dg_dropped *d = dg_new(struct dg_dropped);
+
+	d->killing = dg_unit_tree(u, true, &d->tree);
+	d->cgroup = dg_dup(u->handle.cgroup);
+	d->tree.cgroup = d->cgroup;
+	memcpy(d->name, u->name, sizeof d->name);
+	d->tree.name = d->name;
+	begin(u->b, d);
 }

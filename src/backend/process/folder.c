@@ -194,11 +194,21 @@ still_runs(const struct dg_backend *b, const char *file)
 	return true;
 }
 
+/* The marker of a run that ended lately: it goes with the `.exit`, which is newer. */
+static bool
+has_exit(const struct dg_backend *b, const char *file)
+{
+	auto_free char *path =
+		dg_xasprintf("%s/%.*s.exit", b->runs_dir, DG_RUN_NAME, file);
+
+	return ends_with(file, ".started") && access(path, F_OK) == 0;
+}
+
 static bool
 stale_run(const struct dg_backend *b, const char *file, int64_t age)
 {
 	return age > MARKER_DAYS * DAY && !by_name(&b->runs, file) &&
-	       !still_runs(b, file);
+	       !has_exit(b, file) && !still_runs(b, file);
 }
 
 static bool
@@ -227,10 +237,9 @@ stale_socket(const struct dg_backend *b, const char *file, int64_t age)
 }
 
 static void
-sweep(const struct dg_backend *b, const char *folder,
+sweep(const struct dg_backend *b, const char *folder, int64_t now,
 	bool (*stale)(const struct dg_backend *b, const char *file, int64_t age))
 {
-	int64_t now = dg_wall_usec() / (int64_t)DG_SEC;
 	DIR *d = folder ? opendir(folder) : NULL;
 	struct dirent *entry;
 	struct stat st;
@@ -248,11 +257,14 @@ sweep(const struct dg_backend *b, const char *folder,
 }
 
 void
-dg_folders_sweep(struct dg_backend *b)
+dg_folders_sweep(struct dg_backend *b, int64_t wall)
 {
-	sweep(b, b->runs_dir, stale_run);
-	sweep(b, b->output_dir, stale_output);
-	sweep(b, b->socket_dir, stale_socket);
+	int64_t now = wall / (int64_t)DG_SEC;
+
+	for (int i = 0; i < 2; i++) /* markers, once their exits have gone */
+		sweep(b, b->runs_dir, now, stale_run);
+	sweep(b, b->output_dir, now, stale_output);
+	sweep(b, b->socket_dir, now, stale_socket);
 	if (b->cgroup)
 		dg_cgroup_sweep(b->cgroup, b->cgroup_prefix);
 }

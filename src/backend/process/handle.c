@@ -152,5 +152,6 @@ dg_run_end_read(struct dg_str text, struct dg_run_end *end)
 		end->exec_errno = n;
 	else
 		return false;
+	end->oom = strstr(copy, " oom\n") != NULL;
 	return true;
 }

@@ -40,11 +40,13 @@ void dg_run_name(const char *run_id, char name[DG_RUN_NAME + 1]);
  * program could not be executed. False while it is not wholly written. */
 bool dg_marker_read(struct dg_str text, struct dg_handle *h, int *exec_errno);
 
-/* An exit: "exit CODE\n", "signal NUMBER\n" or "exec ERRNO\n". */
+/* An exit: "exit CODE\n", "signal NUMBER\n" or "exec ERRNO\n"; the first two end with
+ * " oom" where the kernel killed something in its cgroup for want of memory. */
 struct dg_run_end {
 	int code; /* -1: a signal or exec_errno */
 	int signal;
 	int exec_errno;
+	bool oom;
 };
 
 bool dg_run_end_read(struct dg_str text, struct dg_run_end *end);

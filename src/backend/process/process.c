@@ -42,7 +42,7 @@ static int
 on_sweep(sd_event_source *s, uint64_t usec, void *arg)
 {
 	(void)usec;
-	dg_folders_sweep(arg);
+	dg_folders_sweep(arg, dg_wall_usec());
 	(void)sd_event_source_set_time_relative(s, SWEEP_EVERY);
 	(void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 	return 0;
@@ -218,27 +218,29 @@ logs(struct dg_backend *b, const char *id, bool run, unsigned n, uint64_t ticket
 		   });
 }
 
+/* Whose process was that? Reaped, so it is gone: one of that number that lives is another. */
+static struct dg_unit *
+reaped(const struct dg_map *units, pid_t pid)
+{
+	DG_MAP_EACH(units, s)
+	{
+		struct dg_unit *u = s->value;
+		struct pollfd p = {u->pidfd, POLLIN, 0};
+
+		if (u->handle.pid == pid && (u->pidfd < 0 || poll(&p, 1, 0) > 0))
+			return u;
+	}
+	return NULL;
+}
+
 static void
 child_exit(struct dg_backend *b, pid_t pid, int status)
 {
-	struct dg_unit *found = NULL;
-	struct pollfd p;
+	struct dg_unit *found = reaped(&b->servers, pid);
 
-	DG_MAP_EACH(&b->servers, s)
-	{
-		if (((struct dg_unit *)s->value)->handle.pid == pid)
-			found = s->value;
-	}
-	DG_MAP_EACH(&b->runs, s)
-	{
-		if (((struct dg_unit *)s->value)->handle.pid == pid)
-			found = s->value;
-	}
 	if (!found)
-		return;
-	/* Reaped, so it is gone: a process of that number that lives is another one. */
-	p = (struct pollfd){found->pidfd, POLLIN, 0};
-	if (found->pidfd >= 0 && poll(&p, 1, 0) == 0)
+		found = reaped(&b->runs, pid);
+	if (!found)
 		return;
 	if (found->run)
 		dg_run_reaped(found, status);

@@ -4,7 +4,7 @@
  *   unit.c     what servers and runs have in common: watching, stopping, ending
  *   server.c   code servers        runs.c  runs, with run.c (daglet-run) as their parent
  *   emit.c     events on their way to the launcher
- *   folder.c   folders, markers, sweeping         drop.c  cgroups on their way out
+ *   folder.c   folders, markers, sweeping         drop.c  what ended ones leave
  *   output.c lines.c  what children print     tree.c cgroup.c  all that they started
  *   handle.c stop.c env.c  pure
  */
@@ -62,6 +62,7 @@ struct dg_unit {
 	int status;             /* as waitpid() gives it */
 	sd_event_source *await; /* for that, and for markers */
 	long oom_before;
+	bool oom; /* daglet-run told */
 
 	/* runs */
 	enum dg_run_phase phase;
@@ -113,12 +114,14 @@ int dg_marker_look(const struct dg_backend *b, const char *name, struct dg_handl
 bool dg_run_end_look(
 	const struct dg_backend *b, const char *name, struct dg_run_end *end);
 /* Remove what nobody needs any more. */
-void dg_folders_sweep(struct dg_backend *b);
+void dg_folders_sweep(struct dg_backend *b, int64_t wall); /* now, microseconds */
 
-/* drop.c: the cgroup of something that ended; PATH may be NULL. */
+/* drop.c: what is left of something that ended. */
 int dg_drop_open(struct dg_backend *b, struct dg_err *e);
 void dg_drop_close(struct dg_backend *b);
-void dg_drop_cgroup(struct dg_backend *b, const char *path);
+void dg_drop_cgroup(struct dg_backend *b, const char *path); /* may be NULL */
+/* It was stopped: all that it started is killed until nobody is found; its cgroup too. */
+void dg_drop_tree(struct dg_unit *u);
 
 /* unit.c */
 struct dg_unit *dg_unit_new(struct dg_backend *b, bool run, const char *id);
@@ -132,6 +135,9 @@ int dg_process_find(pid_t pid, unsigned long long start);
 int dg_unit_watch(struct dg_unit *u, sd_event_io_handler_t fn, struct dg_err *e);
 void dg_unit_cgroup(struct dg_unit *u); /* make one, where possible */
 void dg_unit_stop(struct dg_unit *u, dg_usec grace);
+/* What of it is to be killed; false: it is of another boot. T lives as long as U. */
+struct dg_tree;
+bool dg_unit_tree(const struct dg_unit *u, bool whole, struct dg_tree *t);
 void dg_unit_kill_tree(struct dg_unit *u, bool whole);
 /* How it ended, with the tail of its output, which lives in TAIL. */
 struct dg_exit dg_unit_exit(

@@ -8,7 +8,8 @@
  * byte means go, its end (the launcher died before the handle was committed) means never.
  * Then the worker creates FOLDER/NAME.started, which only one can, and executes PROGRAM.
  * Its end is written to FOLDER/NAME.exit (see handle.h for both); what is left of its
- * session is killed. Signals are passed on to it. IDENT is "BOOT PIDNS"; CGROUP a
+ * session is killed, and after SIGURG (the run is being stopped) all that it started, in
+ * whatever session. Other signals are passed on to it. IDENT is "BOOT PIDNS"; CGROUP a
  * cgroup.procs file that the worker enters, or "-".
  */
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -28,11 +30,14 @@
 #define FD_GATE 3
 #define FD_STATUS 4
 #define KILL_ROUNDS 10
+#define KILL_ALL_ROUNDS 200
+#define KILL_PAUSE 2000 /* microseconds */
 
 static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 static const char *name, *ident, *cgroup;
 static int folder = -1;
+static bool stopped; /* by the one who started us */
 
 /* What the worker tells its parent before it executes. */
 struct report {
@@ -135,11 +140,40 @@ say(const char *what, int num)
 	(void)!write(FD_STATUS, line, (size_t)n); /* nobody may be listening any more */
 }
 
+/* Has the kernel killed anything in the worker's cgroup for want of memory? Whoever asks
+ * later may find the cgroup gone. */
+static bool
+out_of_memory(void)
+{
+	static const char *const files[] = {"memory.events", "memory.oom_control"};
+	char path[4200], text[4096];
+	const char *slash = strrchr(cgroup, '/'), *at;
+
+	for (int i = 0; slash && i < 2; i++) {
+		int fd;
+		ssize_t n;
+
+		snprintf(path, sizeof path, "%.*s/%s", (int)(slash - cgroup), cgroup,
+			files[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		n = read(fd, text, sizeof text - 1);
+		close(fd);
+		text[n > 0 ? n : 0] = '\0';
+		at = strstr(text, "\noom_kill ");
+		if (at)
+			return strtol(at + strlen("\noom_kill "), NULL, 10) > 0;
+	}
+	return false;
+}
+
 static void
-write_exit(const char *what, int num)
+write_exit(const char *what, int num, bool oom)
 {
 	char tmp[128], file[128], line[32];
-	int n = snprintf(line, sizeof line, "%s %d\n", what, num), fd;
+	int n = snprintf(line, sizeof line, "%s %d%s\n", what, num, oom ? " oom" : "");
+	int fd;
 
 	snprintf(tmp, sizeof tmp, "%s.tmp", name);
 	snprintf(file, sizeof file, "%s.exit", name);
@@ -213,8 +247,36 @@ pass_on(int signals, pid_t pid)
 	struct signalfd_siginfo si;
 
 	while (read(signals, &si, sizeof si) == sizeof si)
-		if (si.ssi_signo != SIGCHLD)
+		if (si.ssi_signo == SIGURG)
+			stopped = true;
+		else if (si.ssi_signo != SIGCHLD)
 			kill(pid, (int)si.ssi_signo);
+}
+
+static bool
+kill_child(void *arg, const struct dg_proc *p)
+{
+	if (p->parent == *(pid_t *)arg && !p->dead)
+		(void)dg_proc_signal(p->pid, p->start, SIGKILL);
+	return true;
+}
+
+/* All that descends from us: what a killed one leaves becomes our child. */
+static void
+kill_descendants(void)
+{
+	pid_t self = getpid();
+
+	for (int i = 0; i < KILL_ALL_ROUNDS; i++) {
+		pid_t pid;
+
+		dg_proc_each(kill_child, &self);
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		if (pid < 0)
+			return; /* nobody is left */
+		usleep(KILL_PAUSE);
+	}
 }
 
 static int
@@ -238,11 +300,14 @@ watch(pid_t pid, int report, int signals)
 			break;
 	}
 	if (exec_errno)
-		write_exit("exec", exec_errno);
+		write_exit("exec", exec_errno, false);
 	else if (marked)
-		write_exit(end.si_code == CLD_EXITED ? "exit" : "signal", end.si_status);
+		write_exit(end.si_code == CLD_EXITED ? "exit" : "signal", end.si_status,
+			out_of_memory());
 	for (int i = 0; i < KILL_ROUNDS && dg_proc_kill_session(pid, pid, SIGKILL); i++)
-		usleep(2000);
+		usleep(KILL_PAUSE);
+	if (stopped)
+		kill_descendants();
 	return 0;
 }
 
@@ -270,6 +335,7 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&watched);
 	sigaddset(&watched, SIGCHLD);
+	sigaddset(&watched, SIGURG);
 	for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
 		sigaddset(&watched, passed_on[i]);
 	sigprocmask(SIG_BLOCK, &watched, NULL);

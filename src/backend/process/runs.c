@@ -50,7 +50,10 @@ forget(struct dg_unit *u)
 static void
 emit_last(struct dg_unit *u, const struct dg_backend_event *ev)
 {
-	dg_drop_cgroup(u->b, u->handle.cgroup);
+	if (u->stopping && u->handle.pid)
+		dg_drop_tree(u);
+	else
+		dg_drop_cgroup(u->b, u->handle.cgroup);
 	dg_emit_last(u, ev);
 }
 
@@ -62,6 +65,10 @@ fail(struct dg_unit *u)
 		dg_fail(&u->failure, DG_TRANSPORT, 0,
 			u->stopping ? "stopped before it started"
 				    : "the process that was to start it is gone");
+	if (u->failure.cls != DG_USER) { /* it printed nothing */
+		dg_output_free(u->output, true);
+		u->output = NULL;
+	}
 	emit_last(u, &(struct dg_backend_event){
 			     .type = DG_EV_RUN_FAILED, .id = u->id, .err = &u->failure});
 }
@@ -82,8 +89,8 @@ finish(struct dg_unit *u, bool known, int status)
 	struct dg_exit x = dg_unit_exit(u, known, status, &tail);
 
 	started(u);
-	if (u->handle.pid && (u->stopping || !known)) /* else daglet-run did */
-		dg_unit_kill_tree(u, u->stopping);
+	if (u->handle.pid && !known && !u->stopping) /* else daglet-run did */
+		dg_unit_kill_tree(u, false);
 	emit_last(u, &(struct dg_backend_event){
 			     .type = DG_EV_RUN_EXIT, .id = u->id, .exit = x});
 }
@@ -91,6 +98,7 @@ finish(struct dg_unit *u, bool known, int status)
 static void
 finish_end(struct dg_unit *u, const struct dg_run_end *end)
 {
+	u->oom = end->oom;
 	if (!end->exec_errno)
 		finish(u, true, end->signal ? end->signal : end->code << 8);
 	else if (u->phase == DG_RUN_STARTED)

@@ -104,7 +104,7 @@ dg_tree_kill(const struct dg_tree *t)
 	for (size_t i = 0; i < all.n; i++)
 		if (member[i] && !procs[i].dead && procs[i].pid > 1 &&
 			procs[i].pid != getpid() && procs[i].pid != t->spare &&
-			kill(procs[i].pid, SIGKILL) == 0)
+			dg_proc_signal(procs[i].pid, procs[i].start, SIGKILL))
 			count++;
 	return count;
 }

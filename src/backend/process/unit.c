@@ -129,10 +129,10 @@ dg_unit_cgroup(struct dg_unit *u)
 	u->oom_before = oom_kills(u);
 }
 
-void
-dg_unit_kill_tree(struct dg_unit *u, bool whole)
+bool
+dg_unit_tree(const struct dg_unit *u, bool whole, struct dg_tree *t)
 {
-	struct dg_tree t = {
+	*t = (struct dg_tree){
 		.session = u->handle.pid,
 		.session_start = u->handle.start,
 		.spare = u->handle.parent,
@@ -142,13 +142,22 @@ dg_unit_kill_tree(struct dg_unit *u, bool whole)
 
 	/* Numbers of another boot are other processes here. */
 	if (strcmp(u->handle.boot, u->b->boot) != 0 || u->handle.pidns != u->b->pidns)
-		return;
+		return false;
 	if (whole) {
-		t.root = u->run ? u->handle.parent : u->handle.pid;
-		t.root_start = u->run ? u->handle.parent_start : u->handle.start;
-		t.cgroup = u->handle.cgroup;
+		t->root = u->run ? u->handle.parent : u->handle.pid;
+		t->root_start = u->run ? u->handle.parent_start : u->handle.start;
+		t->cgroup = u->handle.cgroup;
 	}
-	(void)dg_tree_kill(&t);
+	return true;
+}
+
+void
+dg_unit_kill_tree(struct dg_unit *u, bool whole)
+{
+	struct dg_tree t;
+
+	if (dg_unit_tree(u, whole, &t))
+		(void)dg_tree_kill(&t);
 }
 
 static int on_stop_timer(sd_event_source *s, uint64_t usec, void *arg);
@@ -194,6 +203,8 @@ dg_unit_stop(struct dg_unit *u, dg_usec grace)
 	u->stopping = true;
 	u->grace = grace;
 	u->step = 0;
+	if (u->parentfd >= 0) /* daglet-run takes everything with it in the end */
+		(void)syscall(SYS_pidfd_send_signal, u->parentfd, SIGURG, NULL, 0);
 	stop_turn(u);
 }
 
@@ -219,7 +230,7 @@ dg_unit_exit(struct dg_unit *u, bool known, int status, struct dg_buf *tail)
 	else if (known && WIFSIGNALED(status))
 		x.signal = WTERMSIG(status);
 	/* Without a cgroup of its own it may have been a neighbour's. */
-	x.oom = rose && !u->killed && (own || x.signal == SIGKILL);
+	x.oom = !u->killed && (u->oom || (rose && (own || x.signal == SIGKILL)));
 	dg_output_tail(u->output, DG_EXIT_LINES, DG_EXIT_BYTES, tail);
 	x.tail = dg_buf_str(tail);
 	return x;

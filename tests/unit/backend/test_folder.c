@@ -88,12 +88,29 @@ Test(sweep, markers, .init = setup, .fini = teardown)
 	make(b.runs_dir, LIVE ".started", live, 8 * DAY);
 	make(b.runs_dir, MINE ".started", "x\n", 8 * DAY);
 	make(b.runs_dir, "young.started", "x\n", 6 * DAY);
-	dg_folders_sweep(&b);
+	dg_folders_sweep(&b, dg_wall_usec());
 	cr_assert_not(there(b.runs_dir, OLD ".started"));
 	cr_assert_not(there(b.runs_dir, OLD ".exit"));
 	cr_assert(there(b.runs_dir, LIVE ".started"), "its process lives");
 	cr_assert(there(b.runs_dir, MINE ".started"), "it is watched");
 	cr_assert(there(b.runs_dir, "young.started"));
+}
+
+Test(sweep, a_run_is_remembered_for_seven_days_after_its_end, .init = setup,
+	.fini = teardown)
+{
+	int64_t now = dg_wall_usec(), days = DAY * (int64_t)DG_SEC;
+
+	make(b.runs_dir, OLD ".started", "x\n", 20 * DAY); /* it took long */
+	make(b.runs_dir, OLD ".exit", "exit 0\n", 0);
+	dg_folders_sweep(&b, now + 6 * days);
+	cr_assert(there(b.runs_dir, OLD ".started"), "it may not be started again");
+	cr_assert(there(b.runs_dir, OLD ".exit"));
+	dg_folders_sweep(&b, now + 7 * days - 60 * (int64_t)DG_SEC);
+	cr_assert(there(b.runs_dir, OLD ".started"));
+	dg_folders_sweep(&b, now + 7 * days + 60 * (int64_t)DG_SEC);
+	cr_assert_not(there(b.runs_dir, OLD ".exit"));
+	cr_assert_not(there(b.runs_dir, OLD ".started"));
 }
 
 Test(sweep, outputs, .init = setup, .fini = teardown)
@@ -109,7 +126,7 @@ Test(sweep, outputs, .init = setup, .fini = teardown)
 	make(b.output_dir, OLD ".run.log", "x", 2 * DAY);
 	make(b.output_dir, OLD ".run.log.1", "x", 2 * DAY);
 	make(b.output_dir, MINE ".run.log", "x", DAY / 2);
-	dg_folders_sweep(&b);
+	dg_folders_sweep(&b, dg_wall_usec());
 	cr_assert(there(b.output_dir, "00000000000000a1.log"));
 	cr_assert(there(b.output_dir, "00000000000000a1.log.1"));
 	cr_assert_not(there(b.output_dir, "00000000000000a2.log"));
@@ -141,7 +158,7 @@ Test(sweep, sockets, .init = setup, .fini = teardown)
 	close(listener("00000002.s", DAY));
 	close(listener("00000003.s", 0));
 	make(b.socket_dir, "status.socket", "", DAY);
-	dg_folders_sweep(&b);
+	dg_folders_sweep(&b, dg_wall_usec());
 	cr_assert(there(b.socket_dir, "00000001.s"), "somebody listens");
 	cr_assert_not(there(b.socket_dir, "00000002.s"));
 	cr_assert(there(b.socket_dir, "00000003.s"), "it may be about to listen");

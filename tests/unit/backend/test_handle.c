@@ -121,7 +121,14 @@ Test(run_end, all_kinds)
 	cr_assert_eq(end.code, 0);
 	cr_assert(dg_run_end_read(DG_STR("exit 255\n"), &end));
 	cr_assert_eq(end.code, 255);
+	cr_assert_not(end.oom);
+	cr_assert(dg_run_end_read(DG_STR("exit 1 oom\n"), &end));
+	cr_assert_eq(end.code, 1);
+	cr_assert(end.oom);
+	cr_assert(dg_run_end_read(DG_STR("signal 9 oom\n"), &end));
+	cr_assert(end.oom);
 	cr_assert(dg_run_end_read(DG_STR("signal 9\n"), &end));
+	cr_assert_not(end.oom);
 	cr_assert_eq(end.signal, 9);
 	cr_assert_eq(end.code, -1);
 	cr_assert(dg_run_end_read(DG_STR("exec 13\n"), &end));
