@@ -20,6 +20,7 @@ static const struct dg_key rows[] = {
 	{"status_socket",     DG_KEY_STR,    0,    NULL,      NULL,                 ALL,               DG_CHANGE_ROLE,   "path of the status socket; default status.sock in runtime_dir where one is given, else in state_dir"},
 	{"status_listen",     DG_KEY_STR,    0,    NULL,      NULL,                 DG_ROLE_BIT(DG_ROLE_STATUS), DG_CHANGE_ROLE, "ADDRESS:PORT to show the status on over TCP; absent: not at all"},
 	{"drain_timeout",     DG_KEY_INT,    0,    "60",      "0..86400",           MASTER | LAUNCHER, DG_CHANGE_RELOAD, "seconds that requests under way get to end when daglet stops"},
+	{"run_grace",         DG_KEY_INT,    0,    "30",      "0..86400",           LAUNCHER,          DG_CHANGE_RELOAD, "seconds that a run gets to end when it is terminated: an interrupt first, after that time TERM, after as long again (at most 10) the end of all that it started; 0: that at once"},
 	{"server_output_max", DG_KEY_INT,    0,    "8388608", "65536..1073741824",  LAUNCHER,          DG_CHANGE_RELOAD, "bytes of a code server's output that are kept on disk"},
 };
 /* clang-format on */

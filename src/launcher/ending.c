@@ -8,9 +8,6 @@
 #include "launcher/launcher.h"
 #include "log/log.h"
 
-/* From the signal that Dagster expects to harder ones. */
-#define RUN_GRACE (30 * DG_SEC)
-
 static void perform(struct dg_run *r, unsigned todo);
 
 void
@@ -185,7 +182,7 @@ perform(struct dg_run *r, unsigned todo)
 			"that it "
 			"is being canceled; it may end as failed");
 	if ((todo & DG_TERM_DO_STOP) && r->here)
-		r->l->ops->run_stop(r->l->backend, r->id, RUN_GRACE);
+		r->l->ops->run_stop(r->l->backend, r->id, r->l->tuning.run_grace);
 	if (todo & DG_TERM_DO_OK)
 		dg_relay_ok(dg_run_pop(r));
 	if (todo & DG_TERM_DO_ERROR)

@@ -7,11 +7,11 @@
  *   relay.c     requests: held, answered, handed to who does them
  *   query.c     requests that are one gRPC call
  *   uploads.c   snapshots: effects of the saga in upload.c
- *   runs.c      runs: table and exits
+ *   runs.c      runs: table and requests     outcome.c  what became of them
  *   launching.c ending.c  effects of the machines in launch.c and terminate.c
  *   report.c    STATE bodies
  *   calls.c     what is asked of the control plane
- * Pure: location.c policy.c launch.c terminate.c upload.c (pack.c: memfd).
+ * Pure: location.c policy.c launch.c terminate.c verdict.c upload.c (pack.c: memfd).
  */
 #ifndef DG_LAUNCHER_LAUNCHER_H
 #define DG_LAUNCHER_LAUNCHER_H
@@ -39,7 +39,8 @@ struct dg_tuning {
 	struct dg_grpc_timeouts timeouts;
 	dg_usec unary, repository, list, job;
 	struct dg_channel_limits grpc;
-	size_t upload_error, agent_error;
+	size_t upload_error, agent_error, run_message;
+	dg_usec run_grace;
 	bool direct, upload_on_start, metrics, isolated_agents;
 };
 
@@ -219,6 +220,13 @@ struct dg_run {
 	struct dg_errand *errand;
 	sd_event_source *timer, *forget;
 	struct dg_buf shown;
+	/* its process has ended */
+	bool over;
+	struct dg_exit end;
+	struct dg_buf tail;
+	unsigned looks; /* how often the control plane was asked for it */
+	struct dg_errand *looking;
+	sd_event_source *look;
 };
 
 /* launcher.c */
@@ -366,6 +374,10 @@ void dg_run_error(struct dg_run *r, const char *cls, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* ... for an error of our own. */
 void dg_run_failed(struct dg_run *r, const struct dg_err *e);
+
+/* outcome.c: its process has ended; the outcome follows by itself. */
+void dg_run_exited(struct dg_run *r, const struct dg_exit *x);
+void dg_outcome_clear(struct dg_run *r);
 
 /* launching.c, ending.c */
 void dg_launching_begin(struct dg_run *r);

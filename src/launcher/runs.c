@@ -47,6 +47,7 @@ dg_run_free(struct dg_run *r)
 	dg_errand_forget(r->errand);
 	sd_event_source_disable_unref(r->timer);
 	sd_event_source_disable_unref(r->forget);
+	dg_outcome_clear(r);
 	dg_run_clear(&r->said);
 	dg_buf_clear(&r->handle);
 	dg_buf_clear(&r->trouble);
@@ -117,6 +118,11 @@ dg_run_stage(struct dg_run *r, enum dg_handle_stage stage, uint64_t request,
 	dg_jw_strn(&w, dg_buf_str(&r->handle));
 	dg_jw_kstr(&w, "job", r->job);
 	dg_jw_kbool(&w, "on_server", r->on_server);
+	if (stage == DG_STAGE_ENDED && r->status) { /* told again by the next launcher */
+		dg_jw_kstr(&w, "status", r->status);
+		dg_jw_kstr(&w, "message", r->message);
+		dg_jw_kint(&w, "since", r->since);
+	}
 	dg_jw_close_object(&w);
 	c.handle = body;
 	dg_launcher_commit(r->l, &c);
@@ -284,13 +290,6 @@ dg_run_queue_tags(struct dg_run *r, struct dg_str members)
 
 /* What earlier launchers left. */
 
-static void
-nobody_knows(struct dg_run *r)
-{
-	dg_run_ended(r, DG_WORKER_NOT_FOUND,
-		"The run's process is gone, and nobody saw how it ended.");
-}
-
 static int
 on_nobody(sd_event_source *s, uint64_t usec, void *arg)
 {
@@ -301,10 +300,29 @@ on_nobody(sd_event_source *s, uint64_t usec, void *arg)
 	if (!r->adopting)
 		return 0;
 	r->adopting = false;
-	nobody_knows(r);
+	dg_run_exited(r, &(struct dg_exit){.code = -1});
 	if (r->at && r->at->row->how == DG_HOW_LAUNCH)
 		dg_launching_begin(r);
 	return 0;
+}
+
+/* It ended, and whoever saw that may not have lived to tell. */
+static void
+show_again(struct dg_run *r, struct dg_str body)
+{
+	static const char *const all[] = {
+		DG_WORKER_SUCCESS, DG_WORKER_FAILED, DG_WORKER_NOT_FOUND};
+	auto_free char *status = dg_json_member_dup(body, "status");
+
+	r->over = true;
+	for (size_t i = 0; status && i < DG_N(all); i++)
+		if (strcmp(status, all[i]) == 0)
+			r->status = all[i];
+	if (!r->status)
+		return;
+	r->message = dg_json_member_dup(body, "message");
+	(void)dg_json_member_int(body, "since", &r->since);
+	dg_report_run(r);
 }
 
 void
@@ -331,6 +349,7 @@ dg_runs_known(struct dg_launcher *l, const struct dg_msg_known *m)
 	if (text)
 		dg_buf_adds(&r->handle, text);
 	if (r->stage == DG_STAGE_ENDED) {
+		show_again(r, body);
 		forget_in(r, SHOWN_FOR);
 	} else if (r->stage == DG_STAGE_INTENT || r->on_server) {
 		forget_in(r, ON_SERVER_FOR);
@@ -350,31 +369,6 @@ dg_run_ended(struct dg_run *r, const char *status, const char *message)
 	dg_run_status_set(r, status, message);
 	dg_run_stage(r, DG_STAGE_ENDED, 0, NULL);
 	forget_in(r, SHOWN_FOR);
-}
-
-static void
-exited(struct dg_run *r, const struct dg_exit *x)
-{
-	auto_buf t = DG_BUF_INIT;
-
-	if (x->known && !x->signal && x->code == 0) {
-		dg_run_ended(r, DG_WORKER_SUCCESS, NULL);
-		return;
-	}
-	if (!x->known) {
-		nobody_knows(r);
-		return;
-	}
-	if (x->signal)
-		dg_buf_addf(&t, "The run's process was killed by signal %d (%s)%s.",
-			x->signal, strsignal(x->signal),
-			x->oom ? "; it ran out of memory" : "");
-	else
-		dg_buf_addf(&t, "The run's process exited with code %d%s.", x->code,
-			x->oom ? " after it ran out of memory" : "");
-	if (x->tail.n)
-		dg_buf_addf(&t, "\n%.*s", DG_FMT(x->tail));
-	dg_run_ended(r, DG_WORKER_FAILED, t.p);
 }
 
 void
@@ -415,7 +409,7 @@ dg_runs_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
 		}
 		break;
 	case DG_EV_RUN_EXIT:
-		exited(r, &ev->exit);
+		dg_run_exited(r, &ev->exit);
 		if (launching) /* over before it was said that it began */
 			dg_launching_event(r, DG_LAUNCH_EV_STARTED);
 		break;

@@ -21,7 +21,7 @@
 #define EVERY (30 * DG_SEC)
 /* After news: a moment for what comes together, and never more often than this. */
 #define SOON (200 * DG_MSEC)
-#define AT_MOST (2 * DG_SEC)
+#define AT_MOST DG_SEC
 #define FIRST_WITHOUT (5 * DG_SEC)
 #define MEASURE_EVERY (60 * DG_SEC)
 /* Tries within one interval; the next heartbeat says more. */
@@ -34,6 +34,7 @@ struct dg_beat {
 	char *agent_id; /* NULL: the ledger has not said it */
 	bool armed;     /* the first one is set */
 	bool under_way, failing;
+	bool news;       /* came while one was under way */
 	dg_usec attempt; /* when the last one began */
 	dg_usec next;    /* when the next one is set */
 	struct dg_heartbeat facts;
@@ -44,6 +45,7 @@ struct dg_beat {
 };
 
 static void say(struct dg_beat *b, bool small);
+static void on_news(struct dg_beat *b);
 
 static void
 arm(struct dg_beat *b, dg_usec at)
@@ -76,6 +78,8 @@ on_done(struct dg_cloud_result *r, void *arg)
 			dg_log(LOG_WARNING, "Failed to add heartbeat: %s", r->text);
 		b->failing = true;
 	}
+	if (b->news)
+		on_news(b);
 	dg_reporter_done(b->r);
 }
 
@@ -110,6 +114,7 @@ say(struct dg_beat *b, bool small)
 		.done = on_done,
 		.arg = b};
 
+	b->news = false;
 	if (!small) {
 		b->facts.wall = dg_wall_usec();
 		measure(b);
@@ -135,9 +140,10 @@ on_timer(sd_event_source *src, uint64_t usec, void *arg)
 	(void)usec;
 	dg_view_sweep(&b->r->view, dg_now());
 	b->attempt = dg_now();
+	b->news |= b->under_way;
+	arm(b, b->attempt + EVERY);
 	if (!b->under_way) /* else a try hangs: it ends by its own time-out */
 		say(b, false);
-	arm(b, b->attempt + EVERY);
 	return 0;
 }
 

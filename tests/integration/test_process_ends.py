@@ -93,7 +93,9 @@ def test_a_tree_that_keeps_forking_goes_too(with_and_without):
     place = with_and_without
     d = place.driver()
     forks = "f() { setsid sh -c \"trap '' INT TERM; while :; do (sleep 0.02); done\" & }; f; f; f; f"
-    pids = started(place, d, f"trap '' INT TERM; {forks}; while :; do (sleep 0.01); done")
+    pids = started(place, d, f"trap '' INT TERM; {forks}; touch $EFFECTS/on;"
+                   " while :; do (sleep 0.01); done")
+    wait_for((place.effects / "on").exists)
     d.send("run_stop", "r1", 100)
     assert d.event(event="RUN_EXIT")["signal"] == signal.SIGKILL
     wait_for(lambda: not any(map(alive, pids)))
@@ -103,9 +105,10 @@ def test_a_tree_that_keeps_forking_goes_too(with_and_without):
 def test_an_adopted_run_is_stopped_as_any(place):
     d = place.driver()
     text = d.run("r1", *program("r1", f"{DAEMON.format(file=place.effects / 'daemons')};"
-                                " trap '' INT TERM; while :; do sleep 0.02; done"))
+                                " trap '' INT TERM; touch $EFFECTS/on; while :; do sleep 0.02; done"))
     d.send("release", "r1")
     pids = daemons(place, 1)
+    wait_for((place.effects / "on").exists)
     d.kill()
     d = place.driver()
     assert d.ask("adopt_run", "r1", text)["result"] == 1

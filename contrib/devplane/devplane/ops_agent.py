@@ -106,6 +106,7 @@ def add_heartbeats(call, serializedAgentHeartbeats=(), serializedErrors=()):
         strict(text, TimestampedError)
     for item, heartbeat in decoded:
         plane.agents.add(item["deploymentName"], item["serializedAgentHeartbeat"], heartbeat)
+        plane.monitor.hear(item["deploymentName"], heartbeat)
     if serializedErrors:
         plane.agents.add_errors(serializedErrors)
     plane.hub.touch("heartbeats")

@@ -17,6 +17,7 @@ from .bad import Bad
 from .faults import Faults
 from .graphql import Call, DocumentError, Documents, result_of
 from .instances import Instances
+from .monitor import Monitor
 from .record import TOKEN, Hub, Record
 from .requests import Requests
 from .rest import ROUTES
@@ -51,6 +52,7 @@ class Plane:
         self.faults = Faults()
         self.documents = Documents()
         self.agents = ops_agent.Agents(self.hub)
+        self.monitor = Monitor(self)
         self.secrets = {k: json.loads(v) for k, v in self.store.load("secret")}
         self.defs_state = {k: json.loads(v) for k, v in self.store.load("defs_state")}
         self.seen_keys = {}
