@@ -8,7 +8,19 @@
 #include "launcher/launcher.h"
 #include "log/log.h"
 
+#define RUN_GRACE 30 /* seconds, where the settings do not say */
+
 static void perform(struct dg_run *r, unsigned todo);
+
+/* From the signal that Dagster expects to harder ones. */
+static dg_usec
+grace(const struct dg_settings *s)
+{
+	return (dg_usec)(dg_settings_has(s, "daglet.run_grace")
+				 ? dg_settings_int(s, "daglet.run_grace")
+				 : RUN_GRACE) *
+	       DG_SEC;
+}
 
 void
 dg_ending_event(struct dg_run *r, enum dg_terminate_event ev)
@@ -182,7 +194,7 @@ perform(struct dg_run *r, unsigned todo)
 			"that it "
 			"is being canceled; it may end as failed");
 	if ((todo & DG_TERM_DO_STOP) && r->here)
-		r->l->ops->run_stop(r->l->backend, r->id, r->l->tuning.run_grace);
+		r->l->ops->run_stop(r->l->backend, r->id, grace(r->l->w->settings));
 	if (todo & DG_TERM_DO_OK)
 		dg_relay_ok(dg_run_pop(r));
 	if (todo & DG_TERM_DO_ERROR)

@@ -40,7 +40,6 @@ struct dg_tuning {
 	dg_usec unary, repository, list, job;
 	struct dg_channel_limits grpc;
 	size_t upload_error, agent_error, run_message;
-	dg_usec run_grace;
 	bool direct, upload_on_start, metrics, isolated_agents;
 };
 

@@ -76,10 +76,6 @@ dg_tuning_read(struct dg_launcher *l)
 			(size_t)number(s, "DAGSTER_CLOUD_AGENT_ERROR_SIZE_LIMIT", 10000),
 		.run_message = (size_t)number(
 			s, "DAGSTER_CLOUD_RUN_WORKER_STATUS_MESSAGE_SIZE_LIMIT", 1000),
-		.run_grace =
-			dg_settings_has(s, "daglet.run_grace")
-				? (dg_usec)dg_settings_int(s, "daglet.run_grace") * DG_SEC
-				: 30 * DG_SEC,
 		.direct = flag(s, CONFIG "direct_snapshot_uploads", true),
 		.upload_on_start = flag(s, CONFIG "upload_snapshots_on_startup", true),
 		.metrics = flag(s, CONFIG "code_server_metrics.enabled", false),
