@@ -14,7 +14,7 @@ from pathlib import Path
 import process_rig
 import pytest
 from process_rig import (  # noqa: F401
-    TOOL, alive, nothing_left, owned, place, program, pytestmark, rmdir, subreaper, wait_for,
+    TOOL, alive, kill, nothing_left, owned, place, program, pytestmark, rmdir, subreaper, wait_for,
 )
 
 UNSHARE = shutil.which("unshare")
@@ -45,6 +45,15 @@ def with_and_without(request, place, monkeypatch):
 
 # Left its session, its parents and its environment; its number stands in the file.
 DAEMON = "(/usr/bin/env -i /usr/bin/setsid /bin/sh -c 'echo $$ >>{file}; exec sleep 1000' &)"
+
+
+@pytest.fixture(autouse=True)
+def no_daemon_survives_its_test(place):
+    """They carry no mark, so the place does not find them when a test fails."""
+    yield
+    path = place.effects / "daemons"
+    for pid in path.read_text().split() if path.exists() else ():
+        kill(int(pid))
 
 
 def daemons(place, count):
@@ -123,7 +132,8 @@ def test_numbers_that_are_used_again(tmp_path):
     if not UNSHARE or os.geteuid() or not os.path.exists("/proc/sys/kernel/ns_last_pid"):
         pytest.skip("processes cannot be numbered here")
     short = Path("/tmp") / f"dg-{uuid.uuid4().hex[:8]}"
-    short.symlink_to(tmp_path)
+    (tmp_path / "ns").mkdir()
+    short.symlink_to(tmp_path / "ns")
     try:
         done = subprocess.run(
             [UNSHARE, "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable,
@@ -229,13 +239,14 @@ def test_what_a_worker_inherits(place, monkeypatch):
         "touch $EFFECTS/on; exec sleep 1000")))
     d.send("release", "r1")
     wait_for((place.effects / "on").exists)
-    wait_for(lambda: b"sleep" in Path(f"/proc/{h['pid']}/cmdline").read_bytes())
     proc = Path(f"/proc/{h['pid']}")
+    wait_for(lambda: (proc / "comm").read_text() == "sleep\n")
+    # What the loader opens is closed again, what leaked is not.
+    wait_for(lambda: sorted(os.listdir(proc / "fd")) == ["0", "1", "2"])
     status = dict(line.split(":\t", 1) for line in (proc / "status").read_text().splitlines())
     for name in ("SigBlk", "SigIgn"):
         assert int(status[name], 16) == 0, name
     assert status["NoNewPrivs"] == "0" and status["Seccomp"] == "0"
-    assert sorted(os.listdir(proc / "fd")) == ["0", "1", "2"]
     assert os.readlink(proc / "fd/1") == os.readlink(proc / "fd/2") == h["output"]
     assert (proc / "oom_score_adj").read_text() == "100\n"
     assert os.getsid(h["pid"]) == h["pid"] != os.getsid(h["parent"])
