@@ -10,7 +10,8 @@
  * Other runs are started by their code server (StartRun), which has no key: where bytes
  * may have left, the server is asked for its current runs and the control plane for the
  * run's status, and in doubt the answer says so. The cosmetic calls (engine events, tags)
- * are queued and never waited for. Source: protocol.md 5.5, 5.6; decisions 2.
+ * are queued and never waited for. Source: LAUNCH_RUN in release
+ * 1.13.27, and what its run launchers tell.
  */
 #ifndef DG_LAUNCHER_LAUNCH_H
 #define DG_LAUNCHER_LAUNCH_H

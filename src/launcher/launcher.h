@@ -34,7 +34,7 @@
 
 int dg_launcher_main(const struct dg_backend_ops *ops, int argc, char **argv);
 
-/* Times and limits that the environment may change (protocol.md 1.7). */
+/* Times and limits that the environment may change (src/config/env.c). */
 struct dg_tuning {
 	struct dg_grpc_timeouts timeouts;
 	dg_usec unary, repository, list, job;

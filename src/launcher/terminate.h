@@ -2,7 +2,8 @@
  *
  * PIPELINE_CANCELING is stored before the signal, otherwise the run ends as a failure;
  * but a control plane that does not answer does not keep a run alive: after 30 s the run
- * is stopped, and the answer's log line says so. Source: protocol.md 5.7, decisions 6.
+ * is stopped, and the answer's log line says so. Source: what the control plane of
+ * release 1.13.27 expects of TERMINATE_RUN.
  * First comes an engine event; where the control plane refuses it, it knows no such run.
  *   isolated agents   mark as canceling; the worker watches its own status
  *   isolated run      finished? mark as canceling, stop the worker where it is ours

@@ -1,7 +1,7 @@
 /* launcher/upload.h: how the definitions of a location (or its error) reach the control
  * plane, as a saga. Pure: actions come out, results go in; the effects are in uploads.c.
  *
- * Both flows of the release (protocol.md 6):
+ * Both flows of the release (1.13.27):
  *   manifest  each repository: CHECK (known already?), PUT, CONFIRM; then UPDATE with the
  *             manifest; missing job snapshots the same way; UPDATE again
  *   legacy    ENTRY with all repositories inside; missing jobs; ENTRY again

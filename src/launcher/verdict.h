@@ -5,7 +5,7 @@
  * record of it decides, so that a run that reported its success (or any other end) is
  * never marked as failed because its process was killed in its last moments. A control
  * plane that does not answer is asked again: nobody could be told meanwhile.
- * Source: protocol.md 7.4; dagster's run monitoring (every status but RUNNING and SUCCESS
+ * Source: dagster's run monitoring (every status but RUNNING and SUCCESS
  * fails a run that is not finished).
  */
 #ifndef DG_LAUNCHER_VERDICT_H
