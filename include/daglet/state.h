@@ -18,6 +18,7 @@
  *   "next"        state of a replacement that comes up beside the serving one, or null
  *   "error"       SerializableErrorInfo (not truncated) or null; set when FAILED, and
  *                 while a replacement fails beside a serving one
+ *   "note"        why a server that lived was given up last, and what it was doing; null
  *   "server"      id of the serving instance or null
  *   "timestamp"   metadataTimestamp that is wanted
  *   "since"       when "state" was entered

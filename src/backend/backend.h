@@ -75,6 +75,7 @@ enum dg_backend_event_type {
 	DG_EV_RUN_FAILED,    /* err: certain that it did not start */
 	DG_EV_RUN_EXIT,      /* exit; the run id is forgotten */
 	DG_EV_LOGS,          /* answer to logs(): text */
+	DG_EV_SERVER_REPORT, /* answer to server_report(): text */
 };
 
 struct dg_backend_event {
@@ -85,6 +86,12 @@ struct dg_backend_event {
 	const struct dg_err *err;
 	struct dg_exit exit;
 	uint64_t ticket; /* DG_EV_LOGS: what logs() was given */
+};
+
+/* What a server is doing, as far as the system tells at once. */
+struct dg_look {
+	bool stopped; /* all its processes are (SIGSTOP, a debugger) */
+	dg_usec cpu;  /* processor time that they have used */
 };
 
 struct dg_backend_host {
@@ -142,6 +149,13 @@ struct dg_backend_ops {
 	 * nothing otherwise (the caller treats it as gone anyway). */
 	bool (*adopt_server)(struct dg_backend *b, const char *id, struct dg_str handle);
 	bool (*adopt_run)(struct dg_backend *b, const char *run_id, struct dg_str handle);
+
+	/* Look at a server that does not answer; false: it cannot be looked at. Costs a
+	 * walk through /proc. */
+	bool (*server_look)(struct dg_backend *b, const char *id, struct dg_look *ret);
+	/* The same in detail, for people, with its stacks where a tool shows them:
+	 * DG_EV_SERVER_REPORT comes once, within seconds. */
+	void (*server_report)(struct dg_backend *b, const char *id);
 
 	/* The text that tags `.dagster/server_handle` carry (process: the pid). */
 	int (*handle_tag)(struct dg_backend *b, const char *id, char *buf, size_t size);

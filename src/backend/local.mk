@@ -4,7 +4,8 @@ noinst_LIBRARIES += %D%/libbackend_process.a
 	%D%/process/cgroup.c %D%/process/cgroup.h %D%/process/drop.c %D%/process/emit.c \
 	%D%/process/env.c \
 	%D%/process/env.h %D%/process/folder.c %D%/process/handle.c %D%/process/handle.h \
-	%D%/process/lines.c %D%/process/lines.h %D%/process/output.c %D%/process/output.h \
+	%D%/process/lines.c %D%/process/lines.h %D%/process/look.c %D%/process/output.c \
+	%D%/process/output.h \
 	%D%/process/process.c %D%/process/process.h %D%/process/runs.c %D%/process/server.c \
 	%D%/process/stop.c %D%/process/stop.h %D%/process/tree.c %D%/process/tree.h \
 	%D%/process/unit.c

@@ -52,7 +52,8 @@ dg_pid_namespace(void)
 bool
 dg_proc_read(pid_t pid, struct dg_proc *ret)
 {
-	char path[32], text[1024], state = 0, *s;
+	char path[32], text[1024], *s;
+	unsigned long long user = 0, system = 0;
 
 	if (pid <= 0)
 		return false;
@@ -62,11 +63,13 @@ dg_proc_read(pid_t pid, struct dg_proc *ret)
 		return false;
 	s = strrchr(text, ')'); /* the command in front may hold anything */
 	if (!s || sscanf(s + 1,
-			  " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
+			  " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d "
 			  "%*d %*d %*d %*d %llu",
-			  &state, &ret->parent, &ret->session, &ret->start) != 4)
+			  &ret->state, &ret->parent, &ret->session, &user, &system,
+			  &ret->start) != 6)
 		return false;
-	ret->dead = state == 'Z' || state == 'X';
+	ret->cpu = user + system;
+	ret->dead = ret->state == 'Z' || ret->state == 'X';
 	return true;
 }
 

@@ -13,6 +13,8 @@ struct dg_proc {
 	pid_t pid, parent, session;
 	unsigned long long start; /* clock ticks since boot */
 	bool dead;                /* a zombie, or nearly one */
+	unsigned long long cpu;   /* clock ticks of processor time, its threads' too */
+	char state;               /* R S D T t Z X ..., as ps shows it */
 };
 
 /* False: no such process. Allocates nothing. */

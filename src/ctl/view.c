@@ -117,12 +117,17 @@ add_error(struct dg_table *t, struct dg_str row)
 {
 	struct dg_str v, error = DG_STR_NULL;
 	auto_free char *message = NULL;
+	enum dg_tone tone = DG_BAD;
 
 	dg_json_member(row, "error", &error);
 	while (dg_json_member(error, "cause", &v) && dg_json_type(v) == DG_JSON_OBJECT)
 		error = v;
 	message = dg_json_member_dup(error, "message");
-	dg_table_add(t, DG_BAD, dg_strn(message, message ? strcspn(message, "\r\n") : 0));
+	if (!message) { /* what happened to it last */
+		message = dg_json_member_dup(row, "note");
+		tone = DG_SOON;
+	}
+	dg_table_add(t, tone, dg_strn(message, message ? strcspn(message, "\r\n") : 0));
 }
 
 static void

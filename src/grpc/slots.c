@@ -29,6 +29,7 @@ struct dg_slots {
 	dg_usec *zombies; /* since when, oldest first */
 	unsigned zombie_n, zombie_cap;
 	dg_usec half_since; /* 0: fewer than half */
+	dg_usec sick_after;
 };
 
 static unsigned
@@ -43,6 +44,7 @@ dg_slots_new(unsigned pool)
 	struct dg_slots *s = dg_new(struct dg_slots);
 
 	s->slots = slots_of(pool);
+	s->sick_after = SICK_AFTER;
 	for (size_t i = 0; i < DG_N(lanes); i++)
 		TAILQ_INIT(&s->waiting[lanes[i]]);
 	return s;
@@ -81,6 +83,12 @@ void
 dg_slots_set_pool(struct dg_slots *s, unsigned pool)
 {
 	s->slots = slots_of(pool);
+}
+
+void
+dg_slots_set_sick(struct dg_slots *s, dg_usec after)
+{
+	s->sick_after = after;
 }
 
 unsigned
@@ -221,7 +229,7 @@ dg_slots_sick(struct dg_slots *s, dg_usec now)
 {
 	forget_aged(s, now);
 	half_check(s, now);
-	return s->half_since && now >= s->half_since + SICK_AFTER;
+	return s->half_since && s->sick_after && now >= s->half_since + s->sick_after;
 }
 
 dg_usec
@@ -229,8 +237,8 @@ dg_slots_next(const struct dg_slots *s)
 {
 	dg_usec next = s->zombie_n ? s->zombies[0] + ZOMBIE_MAX : DG_USEC_NEVER;
 
-	if (s->half_since && s->half_since + SICK_AFTER < next)
-		next = s->half_since + SICK_AFTER;
+	if (s->half_since && s->sick_after && s->half_since + s->sick_after < next)
+		next = s->half_since + s->sick_after;
 	/* Expiries are not in order within a lane: the first of each is what take() sees.
 	 */
 	for (size_t i = 0; i < DG_N(lanes); i++) {

@@ -8,7 +8,8 @@
  *
  * A call that timed out or was given up leaves its thread at work: a zombie, which keeps
  * its slot until the server's metrics show the thread free, or for ten minutes. When half
- * of the slots have been zombies for a minute the server wants replacing.
+ * of the slots have been zombies for a minute (or what the caller says) the server wants
+ * replacing.
  *
  * Within a lane first come is first served; between lanes the turn goes round. Items are
  * the caller's pointers, never looked into.
@@ -29,6 +30,8 @@ struct dg_slots *dg_slots_new(unsigned pool);
 void dg_slots_free(struct dg_slots *s); /* forgets what waits */
 void dg_slots_freep(struct dg_slots **s);
 void dg_slots_set_pool(struct dg_slots *s, unsigned pool);
+/* Half of them zombies for so long: sick; 0 is never. */
+void dg_slots_set_sick(struct dg_slots *s, dg_usec after);
 /* The threads of a server that was not told how many: Python's min(32, cpus + 4). */
 unsigned dg_slots_default_pool(unsigned cpus);
 
@@ -53,7 +56,7 @@ void dg_slots_gave_up(struct dg_slots *s, enum dg_lane lane, dg_usec now);
  * counted): the oldest zombies beyond that are gone. */
 void dg_slots_seen(struct dg_slots *s, unsigned running, dg_usec now);
 
-/* Half of the slots have been zombies for a minute. */
+/* Half of the slots have been zombies for too long. */
 bool dg_slots_sick(struct dg_slots *s, dg_usec now);
 /* When to call dg_slots_take() and dg_slots_sick() again, if nothing else happens. */
 dg_usec dg_slots_next(const struct dg_slots *s);

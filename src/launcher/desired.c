@@ -47,6 +47,7 @@ want(struct dg_launcher *l, const struct dg_workspace_deployment *d,
 		.type = DG_LOC_WANT,
 		.upload = upload,
 		.healthy = !en->load_error && !en->outdated,
+		.ailing = en->load_error && !en->outdated,
 	};
 
 	p->keep = true;

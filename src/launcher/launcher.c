@@ -294,7 +294,7 @@ emitted(void *arg, const struct dg_backend_event *ev)
 
 	if (ev->type == DG_EV_LOGS)
 		logs(l, ev);
-	else if (ev->type <= DG_EV_SERVER_EXIT)
+	else if (ev->type <= DG_EV_SERVER_EXIT || ev->type == DG_EV_SERVER_REPORT)
 		dg_place_backend(l, ev);
 	else
 		dg_runs_backend(l, ev);

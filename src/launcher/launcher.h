@@ -118,6 +118,8 @@ struct dg_place {
 	struct dg_buf metadata; /* CodeDeploymentMetadata that is wanted, JSON */
 	struct dg_buf bad;      /* why the entry cannot be decoded, or empty */
 	struct dg_buf error;    /* SerializableErrorInfo of the last failure, or empty */
+	struct dg_buf note;     /* why a server was given up last, or empty */
+	struct dg_buf reason;   /* the same, until the report of what it did has come */
 	struct dg_server_list servers;
 	struct dg_request_list held;
 	unsigned nheld;
@@ -153,6 +155,9 @@ struct dg_server {
 	sd_event_source *ping_at, *beat_at, *slots_at, *drain_at;
 	struct dg_call *ping, *list, *reload, *runs;
 	struct dg_buf ping_error; /* why the last ping failed */
+	dg_usec looked;           /* since it is silent: the last look, 0: none */
+	dg_usec cpu, silent_cpu;  /* processor time by then, and at the first look */
+	dg_usec mute;             /* draining: since it answers nothing, or 0 */
 	bool draining;            /* nothing new is asked of it */
 	bool drain_asked;         /* and it is to be told when it is idle */
 	bool adopted;

@@ -15,14 +15,19 @@ act(struct dg_loc_actions *out, enum dg_loc_do what, unsigned serial, dg_usec at
 	out->a[out->n++] = (struct dg_loc_action){what, serial, at, why};
 }
 
+/* A start may be dropped so often in a row for a newer version. */
+#define DROPS_MAX 2
+
 #define ACT(what, serial) act(out, DG_DO_##what, serial, 0, DG_WHY_EVENT)
 
 void
 dg_loc_init(struct dg_loc *l, const struct dg_loc_limits *limits)
 {
-	*l = (struct dg_loc){.limits = limits, .retry_at = DG_USEC_NEVER};
+	*l = (struct dg_loc){
+		.limits = limits, .retry_at = DG_USEC_NEVER, .tell_at = DG_USEC_NEVER};
 	dg_backoff_init(&l->retry, limits->retry_min, limits->retry_max);
 	dg_backoff_init(&l->recover, limits->recover_min, limits->recover_max);
+	dg_backoff_init(&l->upload_retry, limits->retry_min, limits->recover_max);
 }
 
 unsigned
@@ -104,13 +109,11 @@ serves(const struct dg_loc_inst *i)
 
 /* Stop it in the way that its state deserves. */
 static enum dg_loc_do
-farewell(const struct dg_loc *l, const struct dg_loc_inst *i, dg_usec now)
+farewell(const struct dg_loc_inst *i)
 {
 	if (!serves(i))
 		return DG_DO_STOP;
-	if (l->limits->hung && now - i->last_ok >= l->limits->hung)
-		return DG_DO_KILL;
-	return DG_DO_DRAIN;
+	return i->hung ? DG_DO_KILL : DG_DO_DRAIN;
 }
 
 /* Half of the wait for sure, the other half by lot. */
@@ -130,8 +133,38 @@ start(struct dg_loc *l, dg_usec now, struct dg_loc_actions *out)
 		.version = l->want,
 		.since = now,
 		.last_ok = now,
+		.firm = l->dropped >= DROPS_MAX,
 	};
+	l->burst = 0;
 	ACT(START, l->next.serial);
+}
+
+/* In a burst of versions the newest is started when it has been quiet. */
+static bool
+hasty(struct dg_loc *l, dg_usec now)
+{
+	dg_usec quiet = l->changed + l->limits->quiet;
+	dg_usec end = l->burst + l->limits->burst_max;
+
+	if (!l->burst || now >= quiet || now >= end)
+		return false;
+	l->retry_at = quiet < end ? quiet : end;
+	return true;
+}
+
+/* What serves is what is wanted: does the control plane have its definitions? */
+static void
+publish(struct dg_loc *l, dg_usec now, struct dg_loc_actions *out)
+{
+	bool due = l->upload || (l->ailing && l->cured != l->want.timestamp);
+
+	if (!due || !serves(&l->cur) || l->cur.uploading || l->cur.reloading ||
+		now < l->upload_at)
+		return;
+	l->upload = false;
+	l->cured = l->want.timestamp;
+	l->cur.uploading = true;
+	ACT(UPLOAD, l->cur.serial);
 }
 
 /* Bring what is there nearer to what is wanted. */
@@ -140,18 +173,16 @@ reconcile(struct dg_loc *l, dg_usec now, struct dg_loc_actions *out)
 {
 	if (!l->wanted)
 		return;
-	if (l->next.serial && l->next.version.timestamp != l->want.timestamp)
+	if (l->next.serial && l->next.version.timestamp != l->want.timestamp &&
+		!l->next.firm) {
 		retire(l, &l->next, DG_DO_STOP, now, out);
+		l->dropped++;
+	}
 	if (l->cur.serial && !l->cur.bad &&
 		l->cur.version.timestamp == l->want.timestamp) {
 		retire(l, &l->next, DG_DO_STOP, now, out);
 		l->retry_at = DG_USEC_NEVER;
-		if (serves(&l->cur) && l->upload && !l->cur.uploading &&
-			!l->cur.reloading) {
-			l->upload = false;
-			l->cur.uploading = true;
-			ACT(UPLOAD, l->cur.serial);
-		}
+		publish(l, now, out);
 		return;
 	}
 	if (l->next.serial || l->cur.reloading)
@@ -169,7 +200,8 @@ reconcile(struct dg_loc *l, dg_usec now, struct dg_loc_actions *out)
 		ACT(RELOAD, l->cur.serial);
 		return;
 	}
-	start(l, now, out);
+	if (!hasty(l, now))
+		start(l, now, out);
 }
 
 /* The start of I failed; GONE: the instance is no more. */
@@ -179,11 +211,22 @@ fail(struct dg_loc *l, struct dg_loc_inst *i, bool user, bool gone, enum dg_loc_
 {
 	unsigned serial = i->serial;
 
+	if (l->wanted && i->version.timestamp != l->want.timestamp) {
+		/* a start that was brought to its end: the newest will tell */
+		if (gone)
+			forget(l, i);
+		else
+			retire(l, i, DG_DO_STOP, now, out);
+		l->dropped = 0;
+		reconcile(l, now, out);
+		return;
+	}
 	if (l->failed != l->want.timestamp) {
 		l->failures = 0;
 		l->failed = l->want.timestamp;
 	}
 	l->failures++;
+	l->dropped = 0;
 	act(out, DG_DO_FAIL, serial, 0, why);
 	if (gone)
 		forget(l, i);
@@ -193,7 +236,7 @@ fail(struct dg_loc *l, struct dg_loc_inst *i, bool user, bool gone, enum dg_loc_
 		return;
 	if (user) {
 		l->broken = true;
-		retire(l, &l->cur, farewell(l, &l->cur, now), now, out);
+		retire(l, &l->cur, farewell(&l->cur), now, out);
 		l->retry_at =
 			l->healthy && !l->upload && l->limits->recover_min
 				? now + jittered(dg_backoff_fail(&l->recover), jitter)
@@ -218,10 +261,11 @@ serve(struct dg_loc *l, struct dg_loc_inst *i, dg_usec now, struct dg_loc_action
 		struct dg_loc_inst fresh = *i;
 
 		l->next = (struct dg_loc_inst){0};
-		retire(l, &l->cur, farewell(l, &l->cur, now), now, out);
+		retire(l, &l->cur, farewell(&l->cur), now, out);
 		l->cur = fresh;
 	}
-	l->failures = 0;
+	l->failures = l->dropped = 0;
+	l->tell_at = DG_USEC_NEVER;
 	l->broken = false;
 	l->retry_at = DG_USEC_NEVER;
 	dg_backoff_reset(&l->recover);
@@ -242,9 +286,39 @@ disown(struct dg_loc *l, bool gone, enum dg_loc_do how, dg_usec now,
 	reconcile(l, now, out);
 }
 
+/* A serving one does not answer. */
 static void
-ping_failed(struct dg_loc *l, struct dg_loc_inst *i, dg_usec now, unsigned jitter,
-	struct dg_loc_actions *out)
+silent(struct dg_loc *l, struct dg_loc_inst *i, const struct dg_loc_look *look,
+	dg_usec now, struct dg_loc_actions *out)
+{
+	static const enum dg_loc_why whys[] = {
+		[DG_HEALTH_UNREACHABLE] = DG_WHY_UNREACHABLE,
+		[DG_HEALTH_STOPPED] = DG_WHY_STOPPED,
+		[DG_HEALTH_STUCK] = DG_WHY_STUCK,
+		[DG_HEALTH_BUSY] = DG_WHY_BUSY,
+	};
+	struct dg_health_facts f = {
+		.silent = now - i->last_ok,
+		.refused = look->refused,
+		.stopped = look->stopped,
+		.seen = look->seen,
+	};
+	enum dg_health h;
+
+	if (look->works)
+		i->worked = now;
+	f.idle = now - (i->worked > i->last_ok ? i->worked : i->last_ok);
+	h = dg_health_judge(&f, &l->limits->silent);
+	if (h == DG_HEALTH_WAIT || i->hung)
+		return;
+	i->bad = i->hung = true;
+	act(out, DG_DO_FAIL, i->serial, 0, whys[h]);
+	reconcile(l, now, out);
+}
+
+static void
+ping_failed(struct dg_loc *l, struct dg_loc_inst *i, const struct dg_loc_look *look,
+	dg_usec now, unsigned jitter, struct dg_loc_actions *out)
 {
 	if (i->phase == DG_PHASE_WAITING) {
 		dg_usec limit = i->adopted ? l->limits->adopt : l->limits->startup;
@@ -258,11 +332,7 @@ ping_failed(struct dg_loc *l, struct dg_loc_inst *i, dg_usec now, unsigned jitte
 			fail(l, i, false, false, DG_WHY_TIMEOUT, now, jitter, out);
 	} else if (i->phase == DG_PHASE_SERVING) {
 		act(out, DG_DO_PING, i->serial, now + DG_SEC, DG_WHY_EVENT);
-		if (l->limits->hung && now - i->last_ok >= l->limits->hung && !i->bad) {
-			i->bad = true;
-			act(out, DG_DO_FAIL, i->serial, 0, DG_WHY_HUNG);
-			reconcile(l, now, out);
-		}
+		silent(l, i, look, now, out);
 	}
 }
 
@@ -275,6 +345,12 @@ ping_ok(struct dg_loc *l, struct dg_loc_inst *i, dg_usec now, struct dg_loc_acti
 		ACT(LIST, i->serial);
 	} else if (i->phase == DG_PHASE_SERVING) {
 		act(out, DG_DO_PING, i->serial, now + l->limits->health, DG_WHY_EVENT);
+		if (i->hung) { /* it answers after all */
+			i->bad = i->hung = false;
+			l->failures = 0;
+			ACT(SERVE, i->serial);
+			reconcile(l, now, out);
+		}
 	}
 }
 
@@ -286,6 +362,7 @@ listed(struct dg_loc *l, struct dg_loc_inst *i, dg_usec now, struct dg_loc_actio
 	i->last_ok = now;
 	if (l->upload && i->version.timestamp == l->want.timestamp) {
 		l->upload = false;
+		l->cured = l->want.timestamp;
 		i->phase = DG_PHASE_UPLOADING;
 		ACT(UPLOAD, i->serial);
 	} else {
@@ -293,9 +370,24 @@ listed(struct dg_loc *l, struct dg_loc_inst *i, dg_usec now, struct dg_loc_actio
 	}
 }
 
-static void
-uploaded(struct dg_loc *l, struct dg_loc_inst *i, dg_usec now, struct dg_loc_actions *out)
+/* When an upload is made again that the world kept from its end. */
+static dg_usec
+upload_again(struct dg_loc *l, dg_usec now, unsigned jitter)
 {
+	return now + jittered(dg_backoff_fail(&l->upload_retry), jitter);
+}
+
+static void
+uploaded(struct dg_loc *l, struct dg_loc_inst *i, bool again, dg_usec now,
+	unsigned jitter, struct dg_loc_actions *out)
+{
+	if (again && l->wanted) {
+		l->upload = true;
+		l->upload_at = upload_again(l, now, jitter);
+	} else {
+		dg_backoff_reset(&l->upload_retry);
+		l->upload_at = 0;
+	}
 	if (i->phase == DG_PHASE_UPLOADING) {
 		serve(l, i, now, out);
 	} else if (i->uploading) {
@@ -340,11 +432,22 @@ want(struct dg_loc *l, const struct dg_loc_event *ev, dg_usec now, unsigned jitt
 {
 	bool again = l->wanted && l->want.timestamp == ev->version.timestamp;
 
+	if (!again && l->wanted && now - l->changed < l->limits->calm)
+		l->burst = l->burst ? l->burst : now;
+	else if (!again)
+		l->burst = 0;
 	l->wanted = true;
 	l->want = ev->version;
 	l->healthy = ev->healthy;
+	l->ailing = ev->ailing;
 	l->upload |= ev->upload;
+	if (ev->upload)
+		l->upload_at = 0;
 	if (!again) {
+		l->changed = now;
+		l->upload_at = 0;
+		l->tell_at = DG_USEC_NEVER;
+		dg_backoff_reset(&l->upload_retry);
 		l->failures = l->short_lives = 0;
 		l->broken = false;
 		l->retry_at = DG_USEC_NEVER;
@@ -377,8 +480,21 @@ tick(struct dg_loc *l, dg_usec now, struct dg_loc_actions *out)
 			ACT(STOP, o->serial);
 		}
 	}
+	if (l->tell_at <= now) {
+		l->tell_at = DG_USEC_NEVER;
+		ACT(UPLOAD_ERROR, 0);
+	}
 	if (l->wanted && l->retry_at <= now && !l->next.serial)
 		start(l, now, out);
+	else
+		reconcile(l, now, out);
+}
+
+/* Is the location's own error what there is to be told of it? */
+static bool
+failing(const struct dg_loc *l)
+{
+	return l->wanted && !serves(&l->cur) && (l->broken || l->failures);
 }
 
 void
@@ -394,17 +510,20 @@ dg_loc_event(struct dg_loc *l, const struct dg_loc_event *ev, dg_usec now,
 		break;
 	case DG_LOC_UNWANT:
 		l->wanted = l->upload = false;
-		l->retry_at = DG_USEC_NEVER;
+		l->retry_at = l->tell_at = DG_USEC_NEVER;
 		retire(l, &l->next, DG_DO_STOP, now, out);
-		retire(l, &l->cur, farewell(l, &l->cur, now), now, out);
+		retire(l, &l->cur, farewell(&l->cur), now, out);
 		ACT(TELL, 0);
 		break;
 	case DG_LOC_TICK:
 		tick(l, now, out);
 		break;
 	default:
-		if (!i)
-			return; /* news of nobody */
+		if (!i) { /* news of nobody, or of the error */
+			if (ev->type == DG_LOC_UPLOADED && ev->again && failing(l))
+				l->tell_at = upload_again(l, now, jitter);
+			return;
+		}
 		break;
 	}
 	switch (ev->type) {
@@ -419,7 +538,7 @@ dg_loc_event(struct dg_loc *l, const struct dg_loc_event *ev, dg_usec now,
 		ping_ok(l, i, now, out);
 		break;
 	case DG_LOC_PING_FAIL:
-		ping_failed(l, i, now, jitter, out);
+		ping_failed(l, i, &ev->look, now, jitter, out);
 		break;
 	case DG_LOC_ALIVE:
 		i->last_ok = now;
@@ -437,7 +556,7 @@ dg_loc_event(struct dg_loc *l, const struct dg_loc_event *ev, dg_usec now,
 			fail(l, i, ev->user, false, DG_WHY_EVENT, now, jitter, out);
 		break;
 	case DG_LOC_UPLOADED:
-		uploaded(l, i, now, out);
+		uploaded(l, i, ev->again, now, jitter, out);
 		break;
 	case DG_LOC_RELOADED:
 	case DG_LOC_RELOAD_FAIL:
@@ -479,6 +598,11 @@ dg_loc_due(const struct dg_loc *l)
 {
 	dg_usec due = l->next.serial ? DG_USEC_NEVER : l->retry_at;
 
+	if (l->tell_at < due)
+		due = l->tell_at;
+	if (l->upload && serves(&l->cur) && !l->cur.uploading && !l->cur.bad &&
+		l->cur.version.timestamp == l->want.timestamp && l->upload_at < due)
+		due = l->upload_at;
 	for (unsigned i = 0; i < l->nold; i++)
 		if (l->old[i].phase == DG_PHASE_DRAINING && l->old[i].until < due)
 			due = l->old[i].until;

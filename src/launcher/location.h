@@ -14,7 +14,13 @@
  *   - the user's error (import error, exit code, refused by the backend): BROKEN; what
  *     served goes, as the control plane shows the error; tried again for a new timestamp,
  *     or when the control plane believes that the location is well;
- *   - a serving one that exits is replaced at once, one that hangs is replaced beside.
+ *   - a serving one that exits is replaced at once; one that does not answer (health.h)
+ *     is replaced beside, and kept if it answers again before the other serves;
+ *   - versions that follow each other faster than `calm` are a burst: what is under way is
+ *     dropped and the newest started when it has been quiet, but of three starts one is
+ *     brought to its end;
+ *   - an upload that the world kept from its end is made again, unaided; so is one for
+ *     which the control plane shows an error although the location serves, once.
  */
 #ifndef DG_LAUNCHER_LOCATION_H
 #define DG_LAUNCHER_LOCATION_H
@@ -24,6 +30,7 @@
 
 #include "base/backoff.h"
 #include "base/time.h"
+#include "launcher/health.h"
 
 /* What is wanted: metadataTimestamp, and hashes of the metadata, whole and without
  * defs_state_info. */
@@ -51,19 +58,26 @@ struct dg_loc_inst {
 	dg_usec served;  /* it serves */
 	dg_usec last_ok; /* it last answered */
 	dg_usec until;   /* draining: at most until then */
-	bool adopted, reloading, uploading, bad;
+	dg_usec worked;  /* it was seen at work */
+	bool adopted, reloading, uploading;
+	bool bad;  /* it wants replacing */
+	bool hung; /* ... because it does not answer */
+	bool firm; /* its start is brought to its end */
 };
 
 struct dg_loc_limits {
-	dg_usec startup;      /* from UP to the first answered ping */
-	dg_usec adopt;        /* the same for an adopted server */
-	dg_usec hung;         /* no answer for so long: replaced; 0 = never */
-	dg_usec ping, health; /* between pings: coming up, serving */
-	dg_usec drain;        /* for calls and runs of a replaced server */
+	dg_usec startup;                /* from UP to the first answered ping */
+	dg_usec adopt;                  /* the same for an adopted server */
+	struct dg_health_limits silent; /* no answer for so long: replaced */
+	dg_usec ping, health;           /* between pings: coming up, serving */
+	dg_usec drain;                  /* for calls and runs of a replaced server */
 	dg_usec retry_min, retry_max;
 	dg_usec recover_min,
 		recover_max; /* BROKEN, but well for the control plane; 0 = never */
 	dg_usec short_life;  /* dead sooner than that twice in a row: back off */
+	dg_usec calm;        /* versions that follow each other faster are a burst */
+	dg_usec quiet;       /* a burst is over when none came for so long, */
+	dg_usec burst_max;   /* and after that in any case */
 };
 
 #define DG_LOC_OLD_MAX 16
@@ -79,20 +93,35 @@ struct dg_loc {
 	double no_reload; /* timestamp for which a reload in place failed */
 	bool broken;
 	struct dg_backoff retry, recover;
-	dg_usec retry_at;             /* DG_USEC_NEVER: not */
+	dg_usec retry_at;       /* DG_USEC_NEVER: not */
+	dg_usec changed, burst; /* the last new version; the burst's first, or 0 */
+	unsigned dropped;       /* starts in a row that newer versions ended */
+	bool ailing;            /* the control plane shows an error for what is wanted */
+	double cured;           /* timestamp for which it was given definitions */
+	struct dg_backoff upload_retry;
+	dg_usec upload_at; /* no upload before */
+	dg_usec tell_at;   /* the error is uploaded again; DG_USEC_NEVER: not */
 	struct dg_loc_version target; /* of the reload under way */
 };
 
+/* What a server that does not answer looks like. */
+struct dg_loc_look {
+	bool refused, stopped;
+	bool works; /* it used processor time since the last look */
+	bool seen;  /* there was a last look, or nobody can look */
+};
+
 enum dg_loc_event_type {
-	DG_LOC_WANT, /* version, upload, healthy */
+	DG_LOC_WANT, /* version, upload, healthy, ailing */
 	DG_LOC_UNWANT,
 	DG_LOC_UP, /* it may be pinged */
 	DG_LOC_PING_OK,
-	DG_LOC_PING_FAIL,
-	DG_LOC_ALIVE, /* any other call was answered */
+	DG_LOC_PING_FAIL, /* look */
+	DG_LOC_ALIVE,     /* any other call was answered */
 	DG_LOC_LISTED,
 	DG_LOC_LIST_FAIL, /* user: it answered with an error */
-	DG_LOC_UPLOADED,  /* or failed to */
+	DG_LOC_UPLOADED,  /* or failed to; again: for the world's trouble. Serial 0: the
+			     location's error was to be uploaded */
 	DG_LOC_RELOADED,
 	DG_LOC_RELOAD_FAIL,
 	DG_LOC_START_FAIL, /* user; there is no such instance any more */
@@ -105,7 +134,8 @@ enum dg_loc_event_type {
 struct dg_loc_event {
 	enum dg_loc_event_type type;
 	unsigned serial;
-	bool user, upload, healthy;
+	bool user, upload, healthy, ailing, again;
+	struct dg_loc_look look;
 	struct dg_loc_version version;
 };
 
@@ -125,7 +155,15 @@ enum dg_loc_do {
 	DG_DO_GONE, /* unwanted and without servers: forget it */
 };
 
-enum dg_loc_why { DG_WHY_EVENT, DG_WHY_TIMEOUT, DG_WHY_HUNG, DG_WHY_CLOGGED };
+enum dg_loc_why {
+	DG_WHY_EVENT,
+	DG_WHY_TIMEOUT,
+	DG_WHY_UNREACHABLE,
+	DG_WHY_STOPPED,
+	DG_WHY_STUCK,
+	DG_WHY_BUSY,
+	DG_WHY_CLOGGED,
+};
 
 struct dg_loc_action {
 	enum dg_loc_do what;

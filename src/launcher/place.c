@@ -60,6 +60,8 @@ dg_place_free(struct dg_place *p)
 	dg_buf_clear(&p->metadata);
 	dg_buf_clear(&p->bad);
 	dg_buf_clear(&p->error);
+	dg_buf_clear(&p->note);
+	dg_buf_clear(&p->reason);
 	dg_buf_clear(&p->metrics);
 	dg_buf_clear(&p->shown);
 	free(p->key);
@@ -111,6 +113,61 @@ on_tick(sd_event_source *s, uint64_t usec, void *arg)
 	return 0;
 }
 
+/* Why a server is replaced that lives. */
+static void
+why_given_up(const struct dg_place *p, const struct dg_server *s, enum dg_loc_why why,
+	struct dg_buf *out)
+{
+	const struct dg_loc_inst *i = s ? dg_loc_inst(&p->loc, s->serial) : NULL;
+	dg_usec silent = i ? dg_now() - i->last_ok : 0;
+
+	dg_buf_addf(
+		out, "The code server %s at %s ", s ? s->id : "", s ? s->endpoint : "");
+	if (why == DG_WHY_CLOGGED) {
+		dg_buf_adds(out, "answers, but half of its threads are still busy with "
+				 "calls that timed out");
+	} else {
+		dg_buf_addf(out, "has not answered for %llu seconds",
+			(unsigned long long)(silent / DG_SEC));
+		if (why == DG_WHY_STOPPED)
+			dg_buf_adds(
+				out, ": its process is stopped (SIGSTOP or a debugger)");
+		else if (why == DG_WHY_UNREACHABLE)
+			dg_buf_addf(out,
+				": its process lives, but cannot be reached (%.*s)",
+				DG_FMT(dg_buf_str(&s->ping_error)));
+		else
+			dg_buf_addf(out, " and used %.2f s of processor time meanwhile: ",
+				(double)(s->cpu - s->silent_cpu) / DG_SEC);
+		if (why == DG_WHY_STUCK)
+			dg_buf_adds(out, "it waits for Python's lock, or in a call that "
+					 "does not return");
+		else if (why == DG_WHY_BUSY)
+			dg_buf_adds(out, "it computes without letting anybody in");
+	}
+	dg_buf_adds(out, "; it is being replaced.");
+}
+
+/* What it did, from its backend. */
+static void
+report(struct dg_place *p, struct dg_str text)
+{
+	if (!p->reason.n)
+		return;
+	dg_buf_reset(&p->note);
+	dg_buf_addf(&p->note, "%.*s\n%.*s", DG_FMT(dg_buf_str(&p->reason)), DG_FMT(text));
+	dg_buf_reset(&p->reason);
+	while (text.n) {
+		const char *cut = memchr(text.p, '\n', text.n);
+		size_t n = cut ? (size_t)(cut - text.p) : text.n;
+
+		dg_logkv(LOG_WARNING, DG_KV({"dep", p->deployment}, {"loc", p->location}),
+			"given up: %.*s", (int)n, text.p);
+		text = dg_strn(text.p + n + (cut != NULL), text.n - n - (cut != NULL));
+	}
+	dg_report_place(p);
+}
+
 /* The error that the machine asks for, unless one came with the event. Heartbeats tell it
  * as the location's own, so it is none of the agent's troubles. */
 static void
@@ -132,22 +189,20 @@ set_error(struct dg_place *p, const struct dg_loc_action *a, struct dg_str given
 				s->ping_error.p);
 		dg_error_add(&p->error, DG_CLS_EXCEPTION, dg_buf_str(&text), DG_STR_NULL);
 		break;
-	case DG_WHY_HUNG:
-		dg_buf_addf(&text,
-			"The code server at %s has not answered for %llu seconds and is "
-			"being replaced.",
-			where, (unsigned long long)(p->l->limits.hung / DG_SEC));
-		dg_error_add(
-			&p->error, DG_CLS_UNREACHABLE, dg_buf_str(&text), DG_STR_NULL);
-		break;
+	case DG_WHY_UNREACHABLE:
+	case DG_WHY_STOPPED:
+	case DG_WHY_STUCK:
+	case DG_WHY_BUSY:
 	case DG_WHY_CLOGGED:
-		dg_buf_addf(&text,
-			"Half of the threads of the code server at %s are still busy "
-			"with "
-			"calls that timed out; it is being replaced.",
-			where);
+		why_given_up(p, s, a->why, &text);
 		dg_error_add(
 			&p->error, DG_CLS_UNREACHABLE, dg_buf_str(&text), DG_STR_NULL);
+		dg_buf_reset(&p->reason);
+		dg_buf_addstr(&p->reason, dg_buf_str(&text));
+		dg_buf_reset(&p->note);
+		dg_buf_addstr(&p->note, dg_buf_str(&text));
+		if (s)
+			p->l->ops->server_report(p->l->backend, s->id);
 		break;
 	case DG_WHY_EVENT:
 	default:
@@ -400,6 +455,9 @@ dg_place_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
 	case DG_EV_SERVER_PHASE:
 		snprintf(s->phase, sizeof(s->phase), "%.*s", DG_FMT(ev->text));
 		dg_report_server(s);
+		break;
+	case DG_EV_SERVER_REPORT:
+		report(s->p, ev->text);
 		break;
 	case DG_EV_SERVER_HANDLE:
 		dg_server_handle(s, ev->handle);

@@ -82,6 +82,7 @@ tell_place(struct dg_place *p)
 	dg_jw_kstr(&w, "next",
 		s && loc->next.serial ? dg_loc_phase_name(loc->next.phase) : NULL);
 	kraw_or_null(&w, "error", &p->error);
+	dg_jw_kstr(&w, "note", p->note.n ? p->note.p : NULL);
 	dg_jw_kstr(&w, "server", s ? s->id : NULL);
 	dg_jw_kdouble(&w, "timestamp", loc->want.timestamp);
 	kwall(&w, "since", p->since);

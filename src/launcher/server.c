@@ -16,13 +16,15 @@
 #include "json/json.h"
 #include "json/write.h"
 
-#define PING_TIMEOUT (10 * DG_SEC)
+#define RUNS_TIMEOUT (10 * DG_SEC)
 /* A code server ends by itself after the time-out that its backend gave it (process: 300
  * s). */
 #define BEAT_EVERY (15 * DG_SEC)
 #define BEAT_TIMEOUT (60 * DG_SEC)
 #define DRAIN_EVERY (5 * DG_SEC)
 #define METRICS_EVERY (60 * DG_SEC)
+/* Half of its threads busy with calls that timed out: as slots.h has it, or sooner. */
+#define CLOGGED_AFTER DG_MINUTE
 
 struct dg_server *
 dg_server_new(
@@ -83,6 +85,17 @@ prepare(struct dg_server *s, const struct dg_metadata *m, struct dg_strv *argv,
 		env, getenv(DG_POOL_ENV), cpus > 0 ? (unsigned)cpus : 1);
 }
 
+static struct dg_slots *
+slots(const struct dg_server *s, unsigned pool)
+{
+	struct dg_slots *ret = dg_slots_new(pool);
+	dg_usec stuck = s->p->l->limits.silent.stuck;
+
+	if (stuck < CLOGGED_AFTER)
+		dg_slots_set_sick(ret, stuck);
+	return ret;
+}
+
 int
 dg_server_launch(struct dg_server *s, struct dg_err *e)
 {
@@ -95,7 +108,7 @@ dg_server_launch(struct dg_server *s, struct dg_err *e)
 
 	if (r < 0)
 		return r;
-	s->slots = dg_slots_new(prepare(s, &m, &argv, &env));
+	s->slots = slots(s, prepare(s, &m, &argv, &env));
 	spec = (struct dg_server_spec){
 		.id = s->id,
 		.deployment = s->p->deployment,
@@ -211,7 +224,7 @@ dg_server_up(struct dg_server *s, const char *endpoint, struct dg_err *e)
 		struct dg_metadata m = {0};
 
 		(void)dg_metadata_parse(dg_buf_str(&s->metadata), &m, NULL);
-		s->slots = dg_slots_new(prepare(s, &m, &argv, &env));
+		s->slots = slots(s, prepare(s, &m, &argv, &env));
 		dg_metadata_clear(&m);
 		if (l->ops->handle_tag(l->backend, s->id, s->tag, sizeof(s->tag)) < 0)
 			s->tag[0] = '\0';
@@ -248,6 +261,42 @@ metrics(struct dg_server *s, struct dg_str text)
 	dg_report_place(p);
 }
 
+/* It does not answer: look at what it does instead. REFUSED: it said so, or nobody is
+ * there. */
+static void
+silent(struct dg_server *s, bool refused)
+{
+	struct dg_launcher *l = s->p->l;
+	const struct dg_loc_inst *i = dg_loc_inst(&s->p->loc, s->serial);
+	struct dg_loc_event ev = {
+		.type = DG_LOC_PING_FAIL,
+		.serial = s->serial,
+		.look = {.refused = refused},
+	};
+	struct dg_look look;
+
+	if (!i || i->phase != DG_PHASE_SERVING) {
+		/* it comes up: its start-up time-out counts */
+	} else if (!l->ops->server_look(l->backend, s->id, &look)) {
+		ev.look.seen = true;
+	} else {
+		dg_usec now = dg_now();
+
+		ev.look.stopped = look.stopped;
+		if (s->looked) {
+			ev.look.seen = true;
+			ev.look.works =
+				dg_health_works(look.cpu > s->cpu ? look.cpu - s->cpu : 0,
+					now - s->looked);
+		} else {
+			s->silent_cpu = look.cpu;
+		}
+		s->looked = now;
+		s->cpu = look.cpu;
+	}
+	dg_place_event(s->p, &ev);
+}
+
 static void
 ping_done(void *arg, struct dg_call *call, struct dg_reply *reply)
 {
@@ -260,6 +309,7 @@ ping_done(void *arg, struct dg_call *call, struct dg_reply *reply)
 		return; /* it is being freed */
 	if (reply->status == DG_GRPC_OK) {
 		dg_buf_reset(&s->ping_error);
+		s->looked = 0;
 		metrics(s, dg_buf_str(&reply->field[2]));
 		if (dg_slots_sick(s->slots, dg_now()))
 			dg_place_event(p, &(struct dg_loc_event){.type = DG_LOC_CLOGGED,
@@ -271,7 +321,7 @@ ping_done(void *arg, struct dg_call *call, struct dg_reply *reply)
 	dg_buf_reset(&s->ping_error);
 	dg_buf_addf(&s->ping_error, "%s: %s", dg_grpc_status_name(reply->status),
 		reply->err.what);
-	dg_place_server_event(s, DG_LOC_PING_FAIL, false, DG_STR_NULL);
+	silent(s, reply->status != DG_GRPC_DEADLINE_EXCEEDED);
 }
 
 static int
@@ -283,7 +333,9 @@ on_ping(sd_event_source *src, uint64_t usec, void *arg)
 	(void)src;
 	(void)usec;
 	if (!s->ping)
-		s->ping = dg_server_call(s, "Ping", PING_TIMEOUT, &m, ping_done, s);
+		s->ping = dg_server_call(s, "Ping",
+			dg_health_ping_timeout(&s->p->l->limits.silent), &m, ping_done,
+			s);
 	return 0;
 }
 
@@ -427,6 +479,17 @@ on_drain(sd_event_source *src, uint64_t usec, void *arg)
 	return 0;
 }
 
+/* A draining server that does not answer may be busy, and may have runs. */
+static bool
+mute_for_good(struct dg_server *s)
+{
+	dg_usec limit = s->p->l->limits.silent.stuck, now = dg_now();
+
+	if (!s->mute)
+		s->mute = now;
+	return limit && now - s->mute >= limit;
+}
+
 static void
 runs_done(void *arg, struct dg_call *call, struct dg_reply *reply)
 {
@@ -437,9 +500,13 @@ runs_done(void *arg, struct dg_call *call, struct dg_reply *reply)
 	s->runs = NULL;
 	if (!s->channel)
 		return;
-	if (reply->status == DG_GRPC_OK &&
-		dg_json_check(text, DG_JSON_DEPTH_MAX, NULL) == 0 &&
-		dg_json_member(text, "current_runs", &runs) && dg_json_count(runs) > 0) {
+	if ((reply->status == DG_GRPC_OK &&
+		    dg_json_check(text, DG_JSON_DEPTH_MAX, NULL) == 0 &&
+		    dg_json_member(text, "current_runs", &runs) &&
+		    dg_json_count(runs) > 0) ||
+		(reply->status == DG_GRPC_DEADLINE_EXCEEDED && !mute_for_good(s))) {
+		if (reply->status == DG_GRPC_OK)
+			s->mute = 0;
 		dg_launcher_timer(s->p->l, &s->drain_at, dg_now() + DRAIN_EVERY, DG_SEC,
 			on_drain, s);
 		return;
@@ -455,5 +522,5 @@ dg_server_drain(struct dg_server *s)
 	s->drain_asked = true;
 	if (s->runs || !TAILQ_EMPTY(&s->running))
 		return; /* pump() or runs_done() comes back here */
-	s->runs = dg_server_call(s, "GetCurrentRuns", PING_TIMEOUT, &m, runs_done, s);
+	s->runs = dg_server_call(s, "GetCurrentRuns", RUNS_TIMEOUT, &m, runs_done, s);
 }

@@ -38,6 +38,14 @@ seconds(const struct dg_settings *s, const char *name, int64_t otherwise)
 	return (dg_usec)(n > 0 ? n : otherwise) * DG_SEC;
 }
 
+static dg_usec
+limit(const struct dg_settings *s, const char *key, int64_t otherwise)
+{
+	int64_t n = dg_settings_has(s, key) ? dg_settings_int(s, key) : otherwise;
+
+	return n > 0 ? (dg_usec)n * DG_SEC : 0;
+}
+
 static bool
 said(const struct dg_settings *s, const char *name)
 {
@@ -60,7 +68,7 @@ dg_tuning_read(struct dg_launcher *l)
 		dg_settings_has(s, CONFIG "server_process_startup_timeout")
 			? dg_settings_int(s, CONFIG "server_process_startup_timeout")
 			: 180;
-	int64_t hung =
+	int64_t gone =
 		number(s, "DAGSTER_CLOUD_CODE_SERVER_HEALTH_CHECK_REDEPLOY_TIMEOUT", 30);
 	bool recover = !said(s, "DAGSTER_CLOUD_DISABLE_LOCAL_ERROR_SERVER_RECOVERY");
 
@@ -87,7 +95,9 @@ dg_tuning_read(struct dg_launcher *l)
 	l->limits = (struct dg_loc_limits){
 		.startup = (dg_usec)(startup > 0 ? startup : 0) * DG_SEC,
 		.adopt = 10 * DG_SEC,
-		.hung = (dg_usec)(hung > 0 ? hung : 0) * DG_SEC,
+		.silent = {.gone = (dg_usec)(gone > 0 ? gone : 0) * DG_SEC,
+			.stuck = limit(s, "daglet.server_stuck_timeout", 90),
+			.busy = limit(s, "daglet.server_busy_timeout", 600)},
 		.ping = 100 * DG_MSEC,
 		.health = 10 * DG_SEC,
 		.drain = 86400 * DG_SEC,
@@ -96,5 +106,8 @@ dg_tuning_read(struct dg_launcher *l)
 		.recover_min = recover ? 30 * DG_SEC : 0,
 		.recover_max = 300 * DG_SEC,
 		.short_life = 30 * DG_SEC,
+		.calm = 5 * DG_SEC,
+		.quiet = 2 * DG_SEC,
+		.burst_max = 10 * DG_SEC,
 	};
 }

@@ -32,6 +32,7 @@ struct dg_uploads {
 	struct dg_upload saga;
 	TAILQ_HEAD(, dg_up_op) ops;
 	struct dg_pack *entry; /* legacy: all in one */
+	bool world;            /* what failed was neither the code's doing nor refused */
 	bool busy;             /* inside pump() */
 };
 
@@ -133,6 +134,9 @@ fail_reply(struct dg_uploads *u, const struct dg_reply *reply, dg_usec timeout)
 
 	dg_error_add_unreachable(&error, dg_grpc_status_name(reply->status),
 		(int64_t)(timeout / DG_SEC), false, reply->text);
+	u->world |= reply->status == DG_GRPC_UNAVAILABLE ||
+		    reply->status == DG_GRPC_DEADLINE_EXCEEDED ||
+		    reply->status == DG_GRPC_CANCELLED;
 	drop_ops(u);
 	dg_upload_fail(&u->saga, error.p, NULL);
 }
@@ -318,6 +322,7 @@ answered(void *arg, const struct dg_msg_call_done *m)
 	o->errand = NULL;
 	op_free(o);
 	if (m->cls) {
+		u->world |= m->cls == DG_TRANSPORT || m->cls == DG_LIMIT;
 		dg_buf_addstr(&text, m->text);
 		fail_text(u, text.p ? text.p : "the control plane did not take it");
 	} else {
@@ -447,6 +452,7 @@ over(struct dg_uploads *u)
 	struct dg_place *p = u->p;
 	struct dg_server *s = u->s;
 	auto_buf line = DG_BUF_INIT;
+	bool again;
 
 	if (u->saga.error)
 		dg_error_line(dg_str(u->saga.error), 300, &line);
@@ -456,10 +462,12 @@ over(struct dg_uploads *u)
 	else if (u->saga.failing)
 		dg_logkv(LOG_WARNING, DG_KV({"dep", p->deployment}, {"loc", p->location}),
 			"the upload ended without definitions: %s", line.p ? line.p : "");
+	again = u->world && !u->saga.ok;
 	p->upload = NULL;
 	uploads_free(u);
-	if (s)
-		dg_place_server_event(s, DG_LOC_UPLOADED, false, DG_STR_NULL);
+	dg_place_event(p, &(struct dg_loc_event){.type = DG_LOC_UPLOADED,
+				  .serial = s ? s->serial : 0,
+				  .again = again});
 }
 
 static void

@@ -61,6 +61,7 @@ close_backend(struct dg_backend *b)
 	{
 		dg_unit_free(s->value);
 	}
+	dg_reports_close(b);
 	dg_emit_close(b);
 	dg_map_clear(&b->servers);
 	dg_map_clear(&b->runs);
@@ -275,6 +276,8 @@ const struct dg_backend_ops dg_backend_process = {
 	.run_stop = dg_run_stop,
 	.adopt_server = dg_server_adopt,
 	.adopt_run = dg_run_adopt,
+	.server_look = dg_server_look,
+	.server_report = dg_server_report,
 	.handle_tag = handle_tag,
 	.run_tags = run_tags,
 	.logs = logs,

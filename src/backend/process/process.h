@@ -6,6 +6,7 @@
  *   emit.c     events on their way to the launcher
  *   folder.c   folders, markers, sweeping         drop.c  what ended ones leave
  *   output.c lines.c  what children print     tree.c cgroup.c  all that they started
+ *   look.c     what a silent server is doing
  *   handle.c stop.c env.c  pure
  */
 #ifndef DG_BACKEND_PROCESS_PROCESS_H
@@ -91,6 +92,7 @@ struct dg_backend {
 	sd_event_source *dropper;
 	struct dg_outputs outputs;
 	struct dg_map servers, runs; /* id -> struct dg_unit */
+	struct dg_report *reports;   /* under way */
 	struct dg_emitted *first, **last;
 	struct dg_unit *telling; /* whose last event is being told */
 	sd_event_source *emitter, *sweeper;
@@ -150,6 +152,11 @@ int dg_server_start(
 	struct dg_backend *b, const struct dg_server_spec *spec, struct dg_err *e);
 bool dg_server_adopt(struct dg_backend *b, const char *id, struct dg_str handle);
 void dg_server_reaped(struct dg_unit *u, int status);
+
+/* look.c */
+bool dg_server_look(struct dg_backend *b, const char *id, struct dg_look *ret);
+void dg_server_report(struct dg_backend *b, const char *id);
+void dg_reports_close(struct dg_backend *b);
 
 /* runs.c */
 int dg_run_start(struct dg_backend *b, const struct dg_run_spec *spec, struct dg_err *e);

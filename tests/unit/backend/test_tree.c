@@ -4,15 +4,16 @@
 
 /*	pid parent session start dead */
 static const struct dg_proc table[] = {
-	{1, 0, 1, 1, false}, {50, 1, 50, 10, false}, /* the agent */
-	{100, 50, 100, 20, false},                   /* a server */
-	{101, 100, 100, 21, false},                  /* its child */
-	{102, 101, 102, 22, false},                  /* a grandchild, own session */
-	{103, 1, 100, 23, false},                    /* an orphan of its session */
-	{104, 103, 104, 24, false},                  /* what that started */
-	{105, 1, 105, 25, false}, /* a daemon: only its variable tells */
-	{200, 50, 200, 30, false}, {201, 200, 200, 31, true}, /* another server */
-	{300, 1, 299, 40, false}, /* a session whose leader is gone */
+	{1, 0, 1, 1, false, 0, 'S'}, {50, 1, 50, 10, false, 0, 'S'}, /* the agent */
+	{100, 50, 100, 20, false, 0, 'S'},                           /* a server */
+	{101, 100, 100, 21, false, 0, 'S'},                          /* its child */
+	{102, 101, 102, 22, false, 0, 'S'}, /* a grandchild, own session */
+	{103, 1, 100, 23, false, 0, 'S'},   /* an orphan of its session */
+	{104, 103, 104, 24, false, 0, 'S'}, /* what that started */
+	{105, 1, 105, 25, false, 0, 'S'},   /* a daemon: only its variable tells */
+	{200, 50, 200, 30, false, 0, 'S'},
+	{201, 200, 200, 31, true, 0, 'S'}, /* another server */
+	{300, 1, 299, 40, false, 0, 'S'},  /* a session whose leader is gone */
 };
 
 #define N (sizeof table / sizeof *table)

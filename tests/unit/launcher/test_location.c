@@ -9,7 +9,7 @@
 static const struct dg_loc_limits limits = {
 	.startup = 180 * DG_SEC,
 	.adopt = 10 * DG_SEC,
-	.hung = 30 * DG_SEC,
+	.silent = {30 * DG_SEC, 90 * DG_SEC, 600 * DG_SEC},
 	.ping = 100 * DG_MSEC,
 	.health = 10 * DG_SEC,
 	.drain = 3600 * DG_SEC,
@@ -18,6 +18,9 @@ static const struct dg_loc_limits limits = {
 	.recover_min = 30 * DG_SEC,
 	.recover_max = 300 * DG_SEC,
 	.short_life = 30 * DG_SEC,
+	.calm = 5 * DG_SEC,
+	.quiet = 2 * DG_SEC,
+	.burst_max = 10 * DG_SEC,
 };
 
 enum { W, UW, UP, OK, NO, AL, LS, LF, UD, RD, RF, SF, EX, CL, DR, TK };
@@ -26,7 +29,9 @@ struct row {
 	unsigned ms; /* since the row before */
 	int ev;
 	unsigned serial;
-	const char *flags; /* u user, p upload, h healthy, d other defs state */
+	/* u user, p upload, h healthy, d other defs state, a ailing, g upload again; pings:
+	 * r refused, t stopped, w at work, 1 looked at for the first time */
+	const char *flags;
 	double ts;
 	const char *does;  /* serials after the word, @ms from now */
 	const char *looks; /* state status verdict */
@@ -34,7 +39,8 @@ struct row {
 
 static const char *const words[] = {"START", "PING", "LIST", "UPLOAD", "UPERR", "RELOAD",
 	"SERVE", "FAIL", "TELL", "DRAIN", "STOP", "KILL", "GONE"};
-static const char *const whys[] = {"", "timeout", "hung", "clogged"};
+static const char *const whys[] = {
+	"", "timeout", "unreachable", "stopped", "stuck", "busy", "clogged"};
 
 static void
 render(const struct dg_loc_actions *a, dg_usec now, struct dg_buf *b)
@@ -68,6 +74,12 @@ play(struct dg_loc *l, const char *name, const struct row *r, size_t n)
 			.user = r->flags && strchr(r->flags, 'u'),
 			.upload = r->flags && strchr(r->flags, 'p'),
 			.healthy = r->flags && strchr(r->flags, 'h'),
+			.ailing = r->flags && strchr(r->flags, 'a'),
+			.again = r->flags && strchr(r->flags, 'g'),
+			.look = {.refused = r->flags && strchr(r->flags, 'r'),
+				.stopped = r->flags && strchr(r->flags, 't'),
+				.works = r->flags && strchr(r->flags, 'w'),
+				.seen = !r->flags || !strchr(r->flags, '1')},
 			.version = {r->ts, other ? 77 : 7, other ? 99 : (uint64_t)r->ts},
 		};
 		char looks[128];
@@ -153,9 +165,9 @@ Test(location, newer_one_first_and_newest_wins)
 	struct dg_loc l;
 
 	dg_loc_init(&l, &limits);
-	PLAY(&l, COMING_UP, {5, W, 0, "p", 2, "START2", SERVING},
+	PLAY(&l, COMING_UP, {6000, W, 0, "p", 2, "START2", SERVING},
 		{5, UP, 2, NULL, 0, "PING2@0", SERVING},
-		{5, W, 0, NULL, 3, "STOP2 START3", SERVING},
+		{6000, W, 0, NULL, 3, "STOP2 START3", SERVING},
 		{5, EX, 2, NULL, 0, "", SERVING}, {5, UP, 3, NULL, 0, "PING3@0", SERVING},
 		{5, OK, 3, NULL, 0, "LIST3", SERVING},
 		{5, LS, 3, NULL, 0, "UPLOAD3", SERVING},
@@ -200,7 +212,7 @@ Test(location, the_users_error)
 		{1, OK, 4, NULL, 0, "LIST4", "LOADING STARTING hold"},
 		{1, LS, 4, NULL, 0, "SERVE4 PING4@10000", SERVING},
 		/* a broken update takes the serving one with it, as the release does */
-		{1, W, 0, NULL, 3, "START5", SERVING},
+		{6000, W, 0, NULL, 3, "START5", SERVING},
 		{1, SF, 5, "u", 0, "FAIL5 DRAIN4 TELL", "BROKEN FAILED error"},
 		/* no longer well: no more tries */
 		{1, W, 0, "h", 3, "", "BROKEN FAILED error"},
@@ -275,15 +287,15 @@ Test(location, dead_is_replaced_at_once_unless_it_dies_often)
 		{1, EX, 4, NULL, 0, "GONE", "STOPPING FAILED error"});
 }
 
-Test(location, a_hung_one_is_replaced_beside)
+Test(location, a_silent_one_is_replaced_beside)
 {
 	struct dg_loc l;
 
 	dg_loc_init(&l, &limits);
-	PLAY(&l, COMING_UP, {10000, NO, 1, NULL, 0, "PING1@1000", SERVING},
-		{1000, AL, 1, NULL, 0, "", SERVING}, /* busy, not hung */
-		{29000, NO, 1, NULL, 0, "PING1@1000", SERVING},
-		{1000, NO, 1, NULL, 0, "PING1@1000 FAIL1hung START2", SERVING},
+	PLAY(&l, COMING_UP, {10000, NO, 1, "1", 0, "PING1@1000", SERVING},
+		{1000, AL, 1, NULL, 0, "", SERVING}, /* another call was answered */
+		{89000, NO, 1, NULL, 0, "PING1@1000", SERVING},
+		{1000, NO, 1, NULL, 0, "PING1@1000 FAIL1stuck START2", SERVING},
 		{1000, NO, 1, NULL, 0, "PING1@1000", SERVING},
 		{1000, UP, 2, NULL, 0, "PING2@0", SERVING},
 		{1000, OK, 2, NULL, 0, "LIST2", SERVING},
@@ -291,9 +303,51 @@ Test(location, a_hung_one_is_replaced_beside)
 		{1, EX, 1, NULL, 0, "", SERVING},
 		/* clogged by calls that timed out, but it answers: it drains */
 		{1, CL, 2, NULL, 0, "FAIL2clogged START3", SERVING},
-		{1, CL, 2, NULL, 0, "", SERVING}, {1, UP, 3, NULL, 0, "PING3@0", SERVING},
+		{1, CL, 2, NULL, 0, "", SERVING},
+		{1, OK, 2, NULL, 0, "PING2@10000", SERVING},
+		{1, UP, 3, NULL, 0, "PING3@0", SERVING},
 		{1, OK, 3, NULL, 0, "LIST3", SERVING},
-		{1, LS, 3, NULL, 0, "DRAIN2 SERVE3 PING3@10000", SERVING});
+		{1, LS, 3, NULL, 0, "DRAIN2 SERVE3 PING3@10000", SERVING},
+		/* clogged, and then it is silent, too: no grace for it */
+		{1, CL, 3, NULL, 0, "FAIL3clogged START4", SERVING},
+		{29000, NO, 3, "t", 0, "PING3@1000", SERVING},
+		{1000, NO, 3, "t", 0, "PING3@1000 FAIL3stopped", SERVING},
+		{1, UP, 4, NULL, 0, "PING4@0", SERVING},
+		{1, OK, 4, NULL, 0, "LIST4", SERVING},
+		{1, LS, 4, NULL, 0, "KILL3 SERVE4 PING4@10000", SERVING},
+		/* unreachable though it lives; its replacement cannot start either */
+		{30000, NO, 4, "r", 0, "PING4@1000 FAIL4unreachable START5", SERVING},
+		{1, EX, 5, NULL, 0, "FAIL5", SERVING},
+		{1000, NO, 4, "r", 0, "PING4@1000", SERVING},
+		{1, TK, 0, NULL, 0, "START6", SERVING},
+		{1, UW, 0, NULL, 0, "STOP6 KILL4 TELL", "STOPPING FAILED error"});
+}
+
+Test(location, a_busy_one_is_not)
+{
+	struct dg_loc l;
+
+	dg_loc_init(&l, &limits);
+	PLAY(&l, COMING_UP, {50000, NO, 1, "1", 0, "PING1@1000", SERVING},
+		{40000, NO, 1, "w", 0, "PING1@1000", SERVING},
+		{11000, NO, 1, "w", 0, "PING1@1000", SERVING},
+		/* it is through, and has 90 s to say so */
+		{89000, NO, 1, NULL, 0, "PING1@1000", SERVING},
+		{500, OK, 1, NULL, 0, "PING1@10000", SERVING},
+		/* ... but not for ever */
+		{599000, NO, 1, "w", 0, "PING1@1000", SERVING},
+		{1000, NO, 1, "w", 0, "PING1@1000 FAIL1busy START2", SERVING},
+		{1000, UP, 2, NULL, 0, "PING2@0", SERVING},
+		/* it answers before the other serves: it stays */
+		{1000, OK, 1, NULL, 0, "PING1@10000 SERVE1 STOP2", SERVING},
+		{1000, EX, 2, NULL, 0, "", SERVING},
+		/* the same, while a newer version comes up */
+		{1, W, 0, NULL, 2, "START3", SERVING},
+		{30000, NO, 1, "t", 0, "PING1@1000 FAIL1stopped", SERVING},
+		{1, OK, 1, NULL, 0, "PING1@10000 SERVE1", SERVING},
+		{1, UP, 3, NULL, 0, "PING3@0", SERVING},
+		{1, OK, 3, NULL, 0, "LIST3", SERVING},
+		{1, LS, 3, NULL, 0, "DRAIN1 SERVE3 PING3@10000", SERVING});
 }
 
 Test(location, health_checks_can_be_off)
@@ -301,7 +355,7 @@ Test(location, health_checks_can_be_off)
 	struct dg_loc_limits off = limits;
 	struct dg_loc l;
 
-	off.hung = 0;
+	off.silent = (struct dg_health_limits){0, 0, 0};
 	dg_loc_init(&l, &off);
 	PLAY(&l, COMING_UP, {900000, NO, 1, NULL, 0, "PING1@1000", SERVING},
 		{1, UW, 0, NULL, 0, "DRAIN1 TELL", "STOPPING STARTING error"});
@@ -321,13 +375,137 @@ Test(location, only_the_defs_state_changed)
 		{1, RD, 1, NULL, 0, "RELOAD1", SERVING},
 		{1, RD, 1, NULL, 0, "UPLOAD1", SERVING},
 		/* wait for the upload to end */
-		{1, UD, 1, NULL, 0, "", SERVING}, {1, W, 0, "d", 4, "RELOAD1", SERVING},
+		{1, UD, 1, NULL, 0, "", SERVING},
+		{6000, W, 0, "d", 4, "RELOAD1", SERVING},
 		{1, RF, 1, NULL, 0, "START2", SERVING}, /* not in place: a new one */
 		{1, RF, 1, NULL, 0, "", SERVING}, {1, UP, 2, NULL, 0, "PING2@0", SERVING},
 		{1, OK, 2, NULL, 0, "LIST2", SERVING},
 		{1, LS, 2, NULL, 0, "DRAIN1 SERVE2 PING2@10000", SERVING},
 		/* all else changed too */
-		{1, W, 0, NULL, 5, "START3", SERVING});
+		{6000, W, 0, NULL, 5, "START3", SERVING});
+}
+
+Test(location, a_burst_of_versions)
+{
+	struct dg_loc l;
+
+	dg_loc_init(&l, &limits);
+	PLAY(&l, COMING_UP, {10000, W, 0, NULL, 2, "START2", SERVING},
+		{1000, W, 0, NULL, 3, "STOP2", SERVING},
+		{1000, W, 0, NULL, 4, "", SERVING}, {1000, TK, 0, NULL, 0, "", SERVING},
+		{0, W, 0, NULL, 5, "", SERVING}, {1000, W, 0, NULL, 6, "", SERVING},
+		{1999, TK, 0, NULL, 0, "", SERVING},
+		{1, TK, 0, NULL, 0, "START3", SERVING},
+		{1, UP, 3, NULL, 0, "PING3@0", SERVING},
+		{1, OK, 3, NULL, 0, "LIST3", SERVING},
+		{1, LS, 3, NULL, 0, "DRAIN1 SERVE3 PING3@10000", SERVING},
+		{1, DR, 1, NULL, 0, "STOP1", SERVING}, {1, EX, 1, NULL, 0, "", SERVING},
+		/* one after another, slowly: no burst */
+		{5000, W, 0, NULL, 7, "START4", SERVING},
+		{5000, W, 0, NULL, 8, "STOP4 START5", SERVING},
+		/* the third start is brought to its end */
+		{6000, W, 0, NULL, 9, "STOP5 START6", SERVING},
+		{6000, W, 0, NULL, 10, "", SERVING},
+		{1, UP, 6, NULL, 0, "PING6@0", SERVING},
+		{1, OK, 6, NULL, 0, "LIST6", SERVING},
+		{1, LS, 6, NULL, 0, "DRAIN3 SERVE6 PING6@10000 START7", SERVING});
+	cr_assert_eq(dg_loc_inst(&l, 7)->version.timestamp, 10);
+
+	/* without an end: the newest starts after ten seconds in any case */
+	dg_loc_init(&l, &limits);
+	PLAY(&l, COMING_UP, {10000, W, 0, NULL, 2, "START2", SERVING},
+		{1500, W, 0, NULL, 3, "STOP2", SERVING},
+		{1500, W, 0, NULL, 4, "", SERVING}, {1500, W, 0, NULL, 5, "", SERVING},
+		{1500, W, 0, NULL, 6, "", SERVING}, {1500, W, 0, NULL, 7, "", SERVING},
+		{1500, W, 0, NULL, 8, "", SERVING}, {1500, W, 0, NULL, 9, "", SERVING},
+		{999, TK, 0, NULL, 0, "", SERVING},
+		{1, TK, 0, NULL, 0, "START3", SERVING},
+		{500, W, 0, NULL, 10, "STOP3", SERVING},
+		{2000, TK, 0, NULL, 0, "START4", SERVING},
+		{1, W, 0, NULL, 11, "", SERVING}, /* of three, one is ended */
+		/* it fails: that is no error of the newest */
+		{1, EX, 4, "u", 0, "", SERVING}, {1998, TK, 0, NULL, 0, "", SERVING},
+		{1, TK, 0, NULL, 0, "START5", SERVING},
+		/* in place of a dead one, too */
+		{1, W, 0, NULL, 12, "STOP5", SERVING},
+		{1, EX, 1, NULL, 0, "", "WANTED STARTING hold"},
+		{2000, TK, 0, NULL, 0, "START6", HOLD_STARTING});
+
+	/* the same, but its list fails, and back to what serves */
+	dg_loc_init(&l, &limits);
+	PLAY(&l, COMING_UP, {10000, W, 0, NULL, 2, "START2", SERVING},
+		{6000, W, 0, NULL, 3, "STOP2 START3", SERVING},
+		{6000, W, 0, NULL, 4, "STOP3 START4", SERVING},
+		{6000, W, 0, NULL, 5, "", SERVING},
+		{1, UP, 4, NULL, 0, "PING4@0", SERVING},
+		{1, OK, 4, NULL, 0, "LIST4", SERVING},
+		{1, LF, 4, "u", 0, "STOP4 START5", SERVING},
+		{6000, W, 0, NULL, 1, "STOP5", SERVING});
+}
+
+Test(location, uploads_that_the_world_stops)
+{
+	struct dg_loc l;
+
+	dg_loc_init(&l, &limits);
+	PLAY(&l, {0, W, 0, "p", 1, "START1", HOLD_STARTING},
+		{5, UP, 1, NULL, 0, "PING1@0", "WAITING STARTING hold"},
+		{1, OK, 1, NULL, 0, "LIST1", "LOADING STARTING hold"},
+		{1, LS, 1, NULL, 0, "UPLOAD1", "UPLOADING STARTING hold"},
+		{1, UD, 1, "g", 0, "SERVE1 PING1@10000", SERVING},
+		{998, TK, 0, NULL, 0, "", SERVING},
+		{2, TK, 0, NULL, 0, "UPLOAD1", SERVING}, {1, UD, 1, "g", 0, "", SERVING},
+		{1999, TK, 0, NULL, 0, "", SERVING},
+		{1, TK, 0, NULL, 0, "UPLOAD1", SERVING},
+		{1, UD, 1, NULL, 0, "", SERVING}, /* done, or the code's own fault */
+		{90000, TK, 0, NULL, 0, "", SERVING},
+		/* asked for while it waits to try again */
+		{1, W, 0, "p", 1, "UPLOAD1", SERVING}, {1, UD, 1, "g", 0, "", SERVING},
+		{1, W, 0, "p", 1, "UPLOAD1", SERVING}, {1, UD, 1, "g", 0, "", SERVING},
+		/* unwanted meanwhile */
+		{1, UW, 0, NULL, 0, "DRAIN1 TELL", "STOPPING STARTING error"},
+		{1, UD, 1, "g", 0, "", "STOPPING STARTING error"});
+	cr_assert_not(l.upload);
+
+	/* an error that could not be uploaded */
+	dg_loc_init(&l, &limits);
+	PLAY(&l, {0, W, 0, "p", 1, "START1", HOLD_STARTING},
+		{5, EX, 1, "u", 0, "FAIL1 UPERR TELL", "BROKEN FAILED error"},
+		{5, UD, 0, "g", 0, "", "BROKEN FAILED error"},
+		{998, TK, 0, NULL, 0, "", "BROKEN FAILED error"},
+		{2, TK, 0, NULL, 0, "UPERR", "BROKEN FAILED error"},
+		{5, UD, 0, NULL, 0, "", "BROKEN FAILED error"},
+		{90000, TK, 0, NULL, 0, "", "BROKEN FAILED error"},
+		{5, UD, 0, "g", 0, "", "BROKEN FAILED error"},
+		/* another version: its error is no longer the one */
+		{5, W, 0, NULL, 2, "START2", HOLD_STARTING},
+		{9000, TK, 0, NULL, 0, "", HOLD_STARTING},
+		{1, UD, 0, "g", 0, "", HOLD_STARTING});
+	cr_assert_eq(dg_loc_due(&l), DG_USEC_NEVER);
+}
+
+Test(location, the_control_plane_shows_an_error_for_what_serves)
+{
+	struct dg_loc l;
+
+	dg_loc_init(&l, &limits); /* of an earlier launcher's time */
+	PLAY(&l, {0, W, 0, "a", 1, "START1", HOLD_STARTING},
+		{5, UP, 1, NULL, 0, "PING1@0", "WAITING STARTING hold"},
+		{1, OK, 1, NULL, 0, "LIST1", "LOADING STARTING hold"},
+		{1, LS, 1, NULL, 0, "SERVE1 PING1@10000 UPLOAD1", SERVING},
+		{1, W, 0, "a", 1, "", SERVING}, {1, UD, 1, NULL, 0, "", SERVING},
+		{1, W, 0, "a", 1, "", SERVING}, /* once is enough */
+		{6000, W, 0, "ap", 2, "START2", SERVING},
+		{5, UP, 2, NULL, 0, "PING2@0", SERVING},
+		{1, OK, 2, NULL, 0, "LIST2", SERVING},
+		{1, LS, 2, NULL, 0, "UPLOAD2", SERVING},
+		{1, UD, 2, NULL, 0, "DRAIN1 SERVE2 PING2@10000", SERVING},
+		{1, W, 0, "a", 2, "", SERVING}, /* what it shows is older */
+		{1, W, 0, NULL, 2, "", SERVING});
+	dg_loc_init(&l, &limits); /* nothing serves: nothing to tell */
+	PLAY(&l, {0, W, 0, "a", 1, "START1", HOLD_STARTING},
+		{5, EX, 1, "u", 0, "FAIL1 TELL", "BROKEN FAILED error"},
+		{1, W, 0, "a", 1, "", "BROKEN FAILED error"});
 }
 
 Test(location, adopts)
@@ -387,15 +565,17 @@ Test(location, many_old_ones)
 	struct dg_loc l;
 	struct dg_loc_actions out;
 	struct dg_loc_event ev = {.type = DG_LOC_WANT};
+	const struct dg_loc_event gone = {.type = DG_LOC_UNWANT};
 	unsigned killed = 0;
 
 	dg_loc_init(&l, &limits);
 	for (unsigned i = 1; i <= 40; i++) {
 		ev.version = (struct dg_loc_version){i, i, i};
 		dg_loc_event(&l, &ev, i, 0, &out);
+		dg_loc_event(&l, &gone, i, 0, &out);
 		for (unsigned k = 0; k < out.n; k++)
 			killed += out.a[k].what == DG_DO_KILL;
 	}
 	cr_assert_eq(l.nold, DG_LOC_OLD_MAX);
-	cr_assert_eq(killed, 39 - DG_LOC_OLD_MAX);
+	cr_assert_eq(killed, 40 - DG_LOC_OLD_MAX);
 }
