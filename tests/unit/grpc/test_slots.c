@@ -183,6 +183,25 @@ Test(slots, half_of_them_zombies_for_a_minute_is_sick)
 	dg_slots_free(s);
 }
 
+Test(slots, when_it_is_sick_can_be_said)
+{
+	struct dg_slots *s = dg_slots_new(5);
+	dg_usec now = DG_SEC;
+
+	dg_slots_set_sick(s, 6 * DG_SEC);
+	put(s, Q, "ab");
+	taken(s, now);
+	dg_slots_gave_up(s, Q, now);
+	dg_slots_gave_up(s, Q, now);
+	cr_assert_eq(dg_slots_next(s), now + 6 * DG_SEC);
+	cr_assert_not(dg_slots_sick(s, now + 6 * DG_SEC - 1));
+	cr_assert(dg_slots_sick(s, now + 6 * DG_SEC));
+	dg_slots_set_sick(s, 0);
+	cr_assert_not(dg_slots_sick(s, now + 9 * DG_MINUTE), "never");
+	cr_assert_eq(dg_slots_next(s), now + 10 * DG_MINUTE);
+	dg_slots_free(s);
+}
+
 Test(slots, default_pool_is_pythons)
 {
 	cr_assert_eq(dg_slots_default_pool(2), 6);
