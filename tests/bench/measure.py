@@ -62,6 +62,13 @@ def memfds(pids):
     return sum(sizes.values())
 
 
+def threads(pid):
+    try:
+        return len(os.listdir(f"/proc/{pid}/task"))
+    except OSError:
+        return 0
+
+
 def names(pids):
     """{program: PSS and private dirty in MB}, to see where memory is."""
     shown = {}
@@ -71,6 +78,19 @@ def names(pids):
             name = os.path.basename(argv[0]).decode(errors="replace")
             shown.setdefault(name, []).append([round(v, 2) for v in memory([pid])])
     return shown
+
+
+def spent(pids):
+    """Processor seconds that these processes have taken since they were started."""
+    total = 0.0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+                fields = f.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += (int(fields[11]) + int(fields[12])) * TICK
+    return total
 
 
 class Clock:
@@ -83,15 +103,7 @@ class Clock:
         self.begun = time.monotonic()
 
     def _coarse(self):
-        total = 0.0
-        for pid in self.pids:
-            try:
-                with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
-                    fields = f.read().rpartition(")")[2].split()
-            except OSError:
-                continue
-            total += (int(fields[11]) + int(fields[12])) * TICK
-        return total
+        return spent(self.pids)
 
     def _fine(self):
         found = {}

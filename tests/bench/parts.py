@@ -19,6 +19,9 @@ class Bench:
         self.directory, self.table, self.quick = directory, table, quick
         self.agents = agents
         self.tls = False
+        self.counts = (0, 1, 10, self.pick(50, 20))
+        self.rates = ((5, self.pick(24, 8)), (50, self.pick(8, 4)))
+        self.env = {}  # of the agents, for floods
 
     @property
     def scheme(self):
@@ -36,36 +39,43 @@ class Bench:
     # --- start ---
 
     def start(self):
-        """From the process's start to its first pop on the wire."""
+        """From the process's start to its first call and its first pop on the wire."""
         with self.rig("start") as rig:
-            values = {}
+            values, first, spent = {}, {}, {}
             for kind in self.agents:
-                seen = []
+                seen, called, took = [], [], []
                 for _ in range(self.pick(5, 3) if kind == "daglet" else self.pick(3, 1)):
                     since = rig.plane.record_clear()["seq"]
                     agent = rig.start(kind)
                     calls = rig.plane.calls(op=POP, since=since, count=1, wait=60)["calls"]
                     rig.running(kind)
+                    took.append(measure.spent(rig.pids(kind)))
                     seen.append((calls[0]["time"] - agent.begun) * 1000)
+                    called.append((rig.plane.calls(since=since)["calls"][0]["time"]
+                                   - agent.begun) * 1000)
                     rig.stop(kind)
                 values[kind] = statistics.median(seen)
+                first[kind] = statistics.median(called)
+                spent[kind] = statistics.median(took)
+            self.put("start to first call", "ms", first)
             self.put("start to first poll", "ms", values, ("<", 50))
+            self.put("processor time of the start", "s", spent)
 
     # --- memory and idle processor time ---
 
     def idle(self):
         """0, 1, 10 locations on both agents at once, then 50 on daglet alone."""
         settle = self.pick(8, 4)
-        last = self.pick(50, 20)
+        last = self.counts[-1]
         with self.rig("idle") as rig:
             for kind in self.agents:
                 rig.start(kind)
             begun = {kind: 0 for kind in self.agents}
-            for count in (0, 1, 10, last):
+            for count in self.counts:
                 if self.tls and self.quick and count > 1:
                     break
                 kinds = self.agents
-                if count == last:
+                if count > 10:
                     rig.stop("python")
                     kinds = [kind for kind in kinds if kind == "daglet"]
                     if not kinds:
@@ -80,6 +90,8 @@ class Bench:
                 for at, what in ((0, "PSS"), (1, "private dirty")):
                     self.put(f"memory, {count} locations, {what}", "MB",
                              {k: memory[k][at] for k in kinds}, targets.get(what))
+                self.put(f"threads, {count} locations", "", {
+                    k: sum(map(measure.threads, rig.pids(k))) for k in kinds})
                 if "daglet" in kinds:
                     self.table.note(f"PSS, private dirty of each process, {count} locations, "
                                     f"{self.scheme}: {measure.names(rig.pids('daglet'))}")
@@ -119,9 +131,9 @@ class Bench:
         with self.rig("flood") as rig:
             rows = {}
             for kind in self.agents:
-                self._ready(rig, kind)
+                self._ready(rig, kind, **self.env)
                 for rtt in (1, 50):
-                    if self.tls and rtt == 50:
+                    if rtt == 50 and (self.tls or self.env):
                         continue
                     rows.setdefault(rtt, {})[kind] = self._flood(rig, kind, rtt)
                 rig.stop(kind)
@@ -163,18 +175,22 @@ class Bench:
         return {"rate": answered / took, "cpu": 1000 * spent / max(1, answered), "plane": busy}
 
     def latency(self):
-        """A steady 5 and 50 requests per second."""
+        """Requests one after the other, and a steady 5 and 50 per second."""
         with self.rig("latency") as rig:
             rig.plane.rtt(ms=1)
-            rows = {}
+            rows, single = {}, {}
             for kind in self.agents:
                 self._ready(rig, kind)
-                for rate, seconds in ((5, self.pick(24, 8)), (50, self.pick(8, 4))):
+                single[kind] = self._one_by_one(rig, kind)
+                for rate, seconds in self.rates:
                     feed = rig.plane.feed(kind="PING_LOCATION", location="tiny",
                                           deployment=kind, rate=rate, seconds=seconds)
                     stats = rig.settled(feed["since"], 60)
                     rows.setdefault(rate, {})[kind] = stats
                 rig.stop(kind)
+            for at in ("p50", "p99"):
+                self.put(f"enqueue to answer one at a time, {at}", "ms",
+                         {k: v["enqueue_to_answer_ms"][at] for k, v in single.items()})
             for rate, stats in rows.items():
                 for at in ("p50", "p99"):
                     self.put(f"enqueue to answer at {rate}/s, {at}", "ms",
@@ -182,6 +198,13 @@ class Bench:
                              ("<", 60) if (rate, at) == (5, "p50") else None)
                 self.put(f"popped to answer at {rate}/s, p99", "ms",
                          {k: v["pop_to_answer_ms"]["p99"] for k, v in stats.items()})
+
+    def _one_by_one(self, rig, kind):
+        since = rig.plane.stats()["seq"]
+        for n in range(self.pick(40, 15)):
+            time.sleep(0.037 * (n % 7))  # at no fixed time of a polling interval
+            rig.plane.request(kind="PING_LOCATION", location="tiny", deployment=kind, wait=30)
+        return rig.plane.stats(since=since)
 
     def sensors(self):
         """Pings while 20 sensors take 30 s each."""
