@@ -32,7 +32,7 @@
 #include "daglet/role.h"
 
 /* Two builds that differ here do not talk to each other. */
-#define DG_MSG_VERSION 1
+#define DG_MSG_VERSION 2
 
 struct dg_body {
 	const char *p;
@@ -70,8 +70,9 @@ enum dg_handle_stage { DG_STAGE_INTENT, DG_STAGE_STARTED, DG_STAGE_ENDED, DG_STA
 #define DG_F_APPLY(U, S, B, F)      U(generation)
 #define DG_F_PEER(U, S, B, F)       U(role) U(epoch) S(inst) F(link)
 #define DG_F_READY(U, S, B, F)      U(generation)
-/* turn, success: ages in microseconds; text: one line for dagletctl and STATUS= */
-#define DG_F_PULSE(U, S, B, F)      U(success_age) S(text)
+/* ages in microseconds, DG_USEC_NEVER: none; trouble: what keeps the role from its work
+ * outside, or nothing; text: one line for dagletctl and STATUS= */
+#define DG_F_PULSE(U, S, B, F)      U(success_age) U(trouble_age) S(trouble) S(text)
 #define DG_F_NONE(U, S, B, F)
 /* remove: the installation ends, servers go too; else they are kept for the next start */
 #define DG_F_QUIESCE(U, S, B, F)    U(remove)

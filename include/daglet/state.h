@@ -76,6 +76,8 @@
  *   "last_exit"   the last death in words, or null
  *   "pulse_age"   seconds since its last sign of life, or null
  *   "success_age" seconds since it last did something useful, or null
+ *   "trouble_age" seconds since something keeps it from its work outside, or null
+ *   "trouble"     what that is, or null
  *   "text"        what it says about itself
  *
  * COMMAND, status to ledger; args: one JSON object. RESULT code is an HTTP status; when

@@ -208,8 +208,9 @@ roles(struct dg_str json, const struct dg_style *style, double now, struct dg_bu
 	while (dg_json_next_item(&it, &row)) {
 		auto_free char *exit = text_of(row, "last_exit");
 		auto_free char *text = text_of(row, "text");
+		auto_free char *trouble = text_of(row, "trouble");
 		auto_free char *state = text_of(row, "state");
-		bool well = strcmp(state, "ready") == 0 || !*exit;
+		bool ready = strcmp(state, "ready") == 0, well = ready || !*exit;
 
 		add_text(t, row, "role");
 		add_text(t, row, "inst");
@@ -218,7 +219,11 @@ roles(struct dg_str json, const struct dg_style *style, double now, struct dg_bu
 		add_age(t, row, "since", now);
 		add_text(t, row, "restarts");
 		add_seconds(t, row, "pulse_age");
-		dg_table_add(t, well ? DG_PLAIN : DG_BAD, dg_str(well ? text : exit));
+		if (ready && *trouble)
+			dg_table_add(t, DG_BAD, dg_str(trouble));
+		else
+			dg_table_add(
+				t, well ? DG_PLAIN : DG_BAD, dg_str(well ? text : exit));
 	}
 	print_table(out, style, "Roles", t);
 }

@@ -25,6 +25,8 @@ struct dg_child {
 	char last_exit[96]; /* in words */
 	char text[256];     /* what it said last */
 	dg_usec success;    /* when it last did something useful; 0: not yet */
+	char trouble[256];  /* what keeps it from its work, or "" */
+	dg_usec troubled;   /* since when; 0: not */
 	bool drained;
 	dg_usec told; /* when status was told last */
 };

@@ -230,11 +230,16 @@ on_message(
 		break;
 	case DG_MSG_PULSE: {
 		const struct dg_msg_pulse *p = payload;
-		bool news =
-			!dg_str_is(p->text, c->text) || dg_now() - c->told >= TELL_EVERY;
+		bool news = !dg_str_is(p->text, c->text) ||
+			    !dg_str_is(p->trouble, c->trouble) ||
+			    (p->trouble_age != DG_USEC_NEVER) != (c->troubled != 0) ||
+			    dg_now() - c->told >= TELL_EVERY;
 
 		c->success =
 			p->success_age == DG_USEC_NEVER ? 0 : dg_now() - p->success_age;
+		c->troubled =
+			p->trouble_age == DG_USEC_NEVER ? 0 : dg_now() - p->trouble_age;
+		snprintf(c->trouble, sizeof c->trouble, "%.*s", DG_FMT(p->trouble));
 		snprintf(c->text, sizeof c->text, "%.*s", DG_FMT(p->text));
 		drive(c, DG_EV_PULSE);
 		/* With the status role's own pulse come all rows: ages stay true. */

@@ -64,6 +64,11 @@ row(const struct dg_child *c, struct dg_buf *b)
 		dg_buf_adds(b, ", \"last_exit\": null");
 	add_age(b, "pulse_age", c->pid ? c->sup.pulse : 0);
 	add_age(b, "success_age", c->pid ? c->success : 0);
+	add_age(b, "trouble_age", c->pid ? c->troubled : 0);
+	if (c->pid && c->troubled)
+		add_plain(b, "trouble", c->trouble);
+	else
+		dg_buf_adds(b, ", \"trouble\": null");
 	add_plain(b, "text", c->text);
 	dg_buf_addc(b, '}');
 }

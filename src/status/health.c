@@ -10,6 +10,8 @@
 #define LEDGER_AWAY_MAX DG_MINUTE
 /* Polls and heartbeats happen every few seconds, retries back off to 30 s. */
 #define SUCCESS_AGE_MAX 60.0
+/* A hiccup is tried again and is nobody's business; what lasts longer is. */
+#define TROUBLE_AGE_MAX 3.0
 
 /* Names come from configuration and code: nothing of them may split a line. */
 static void
@@ -44,6 +46,11 @@ judge_role(const struct dg_mirror_row *row, dg_usec now, struct dg_health *h)
 		auto_free char *what = dg_xasprintf("is in state %s", or_empty(state));
 
 		add_line(&h->reasons, who, what, or_empty(last));
+	} else if (dg_json_member_double(body, "trouble_age", &age) &&
+		   age + (double)(now - row->at) / 1e6 >= TROUBLE_AGE_MAX) {
+		auto_free char *why = dg_json_member_dup(body, "trouble");
+
+		add_line(&h->reasons, who, "is in trouble", or_empty(why));
 	} else if (dg_json_member_double(body, "success_age", &age) &&
 		   age + (double)(now - row->at) / 1e6 > SUCCESS_AGE_MAX &&
 		   (dg_str_starts(row->key, "poller:") ||

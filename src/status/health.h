@@ -2,8 +2,8 @@
  *
  * alive  daglet's parts hold together: there is a ledger, or it went away only now. Not
  *        alive is for whoever may restart the whole agent.
- * ready  every role runs and each launcher has brought up (or seen fail) every location
- *        of the first workspace.
+ * ready  every role runs, reaches the control plane (but for a few seconds) and each
+ *        launcher has brought up (or seen fail) every location of the first workspace.
  * Warnings are what somebody should look at and a restart would not mend.
  */
 #ifndef DG_STATUS_HEALTH_H

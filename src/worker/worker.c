@@ -38,6 +38,33 @@ dg_worker_success(struct dg_worker *w)
 	w->last_success = dg_now();
 }
 
+static void
+pulse(struct dg_worker *w)
+{
+	dg_usec now = dg_now();
+	struct dg_msg_pulse m = {
+		.success_age = w->last_success ? now - w->last_success : DG_USEC_NEVER,
+		.trouble_age = w->trouble_since ? now - w->trouble_since : DG_USEC_NEVER,
+		.trouble = dg_str(w->trouble),
+		.text = dg_str(w->pulse_text),
+	};
+
+	to_master(w, DG_MSG_PULSE, &m);
+}
+
+void
+dg_worker_trouble(struct dg_worker *w, const char *why)
+{
+	bool now = why != NULL, before = w->trouble_since != 0;
+
+	snprintf(w->trouble, sizeof w->trouble, "%s", now ? why : "");
+	if (now == before)
+		return;
+	w->trouble_since = now ? dg_now() : 0;
+	if (w->ready)
+		pulse(w);
+}
+
 void
 dg_worker_say(struct dg_worker *w, const char *fmt, ...)
 {
@@ -296,16 +323,11 @@ static int
 on_pulse(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct dg_worker *w = arg;
-	dg_usec now = dg_now();
-	struct dg_msg_pulse m = {
-		.success_age = w->last_success ? now - w->last_success : DG_USEC_NEVER,
-		.text = dg_str(w->pulse_text),
-	};
 
 	(void)usec;
 	give_back(w);
-	to_master(w, DG_MSG_PULSE, &m);
-	sd_event_source_set_time(s, now + PULSE_EVERY);
+	pulse(w);
+	sd_event_source_set_time(s, dg_now() + PULSE_EVERY);
 	sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 	return 0;
 }

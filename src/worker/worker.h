@@ -65,6 +65,8 @@ struct dg_worker {
 	bool quiescing, remove;
 	dg_usec last_success; /* see dg_worker_success() */
 	char pulse_text[256];
+	dg_usec trouble_since; /* see dg_worker_trouble(); 0: none */
+	char trouble[256];
 	void *data; /* the role's own */
 	/* private */
 	const struct dg_worker_ops *ops;
@@ -85,6 +87,9 @@ void dg_worker_send(
 	struct dg_worker *w, enum dg_msg_type type, uint64_t id, const void *payload);
 /* The role did something useful just now (shown in status, watched by the master). */
 void dg_worker_success(struct dg_worker *w);
+/* What keeps the role from its work outside (WHY; the agent is not ready then), or NULL:
+ * nothing any more. The master hears of a change at once. */
+void dg_worker_trouble(struct dg_worker *w, const char *why);
 /* One line for `dagletctl status`. */
 void dg_worker_say(struct dg_worker *w, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -145,6 +145,18 @@ Test(health, says_why_it_is_not_ready_and_what_to_look_at)
 			"", "poller:gpu has not reached the control plane lately: t\n"},
 		{DG_MIRROR_MASTER,
 			"status:", "{\"state\": \"ready\", \"success_age\": 99}", "", ""},
+		{DG_MIRROR_MASTER, "reporter:",
+			"{\"state\": \"ready\", \"trouble_age\": 1.9, \"trouble\": "
+			"\"HTTP 503\"}",
+			"", ""},
+		{DG_MIRROR_MASTER, "reporter:",
+			"{\"state\": \"ready\", \"trouble_age\": 2.0, \"trouble\": "
+			"\"HTTP\\n503\"}",
+			"reporter: is in trouble: HTTP 503\n", ""},
+		{DG_MIRROR_MASTER, "reporter:",
+			"{\"state\": \"ready\", \"trouble_age\": null, \"trouble\": "
+			"null}",
+			"", ""},
 		{DG_STATE_ROLE, "launcher:process", "{\"ready\": false}",
 			"launcher:process is still bringing up the locations\n", ""},
 		{DG_STATE_ROLE, "launcher:process", NULL,

@@ -32,8 +32,8 @@ struct end {
 	struct dg_link *link;
 	unsigned got[DG_MSG_COUNT];
 	bool closed;
-	uint64_t generation, epoch, role, success_age, version, pid;
-	char text[512], inst[128];
+	uint64_t generation, epoch, role, success_age, trouble_age, version, pid;
+	char text[512], trouble[256], inst[128];
 };
 
 struct rig {
@@ -58,6 +58,7 @@ setup(struct dg_worker *w, struct dg_err *e)
 		return dg_fail(e, seen->setup_error, 0, "as the test wants it");
 	dg_worker_say(w, "doing %s", "things");
 	dg_worker_success(w);
+	dg_worker_trouble(w, "no way out");
 	return 0;
 }
 
@@ -173,6 +174,8 @@ on_message(
 		const struct dg_msg_pulse *m = payload;
 
 		t->success_age = m->success_age;
+		t->trouble_age = m->trouble_age;
+		copy(t->trouble, sizeof t->trouble, m->trouble);
 		copy(t->text, sizeof t->text, m->text);
 	} else if (type == DG_MSG_MISBEHAVED) {
 		const struct dg_msg_misbehaved *m = payload;
@@ -395,6 +398,8 @@ Test(worker, its_pulse_says_what_it_does_and_when_it_last_succeeded)
 	UNTIL(&r, r.master.got[DG_MSG_PULSE] == 1);
 	cr_assert_str_eq(r.master.text, "doing things");
 	cr_assert_lt(r.master.success_age, LIMIT);
+	cr_assert_str_eq(r.master.trouble, "no way out");
+	cr_assert_lt(r.master.trouble_age, LIMIT);
 	leave(&r);
 }
 
@@ -406,6 +411,7 @@ Test(worker, one_that_never_succeeded_says_so)
 	UNTIL(&r, r.master.got[DG_MSG_PULSE] == 1);
 	cr_assert_str_eq(r.master.text, "");
 	cr_assert_eq(r.master.success_age, DG_USEC_NEVER);
+	cr_assert_eq(r.master.trouble_age, DG_USEC_NEVER);
 	leave(&r);
 }
 
