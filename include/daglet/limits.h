@@ -36,6 +36,9 @@
 #define DG_PENDING_BYTES (256 * 1024 * 1024)
 /* Pops in flight per queue while they come back full. */
 #define DG_POPS_MAX 8
+/* Slots for pops: those in flight, and those that were given up as silent but may still
+ * be answered; enough for one every four seconds in the time that a call may take. */
+#define DG_POP_SLOTS 24
 /* A full pop: the control plane hands out ten per deployment at once. */
 #define DG_POP_FULL 10
 /* Names on the wire that become parts of ours: deployment, location, run id, request id.

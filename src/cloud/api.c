@@ -42,6 +42,8 @@ struct dg_cloud {
 	LIST_HEAD(, dg_cloud_channel) channels;
 	TAILQ_HEAD(, dg_cloud_call) packing;
 	sd_event_source *packer;
+	void (*on_trouble)(const char *why, void *arg);
+	void *trouble_arg;
 };
 
 struct dg_cloud_channel {
@@ -50,6 +52,7 @@ struct dg_cloud_channel {
 	struct dg_http_site *site, *out;
 	unsigned min, window, max; /* calls at once: fewest, now, most */
 	bool trouble;              /* the last try failed for want of a peer */
+	char why[256];             /* ... in words */
 	dg_usec took;              /* by a call, smoothed */
 	LIST_HEAD(, dg_cloud_call) calls;
 	size_t open;
@@ -316,6 +319,26 @@ learn(struct dg_cloud_channel *ch, bool trouble, dg_usec took)
 }
 
 static void
+tell_trouble(struct dg_cloud *c)
+{
+	const struct dg_cloud_channel *ch;
+	const char *why = NULL;
+
+	LIST_FOREACH (ch, &c->channels, link)
+		if (ch->trouble)
+			why = ch->why;
+	if (c->on_trouble)
+		c->on_trouble(why, c->trouble_arg);
+}
+
+void
+dg_cloud_on_trouble(struct dg_cloud *c, void (*fn)(const char *why, void *arg), void *arg)
+{
+	c->on_trouble = fn;
+	c->trouble_arg = arg;
+}
+
+static void
 finish(struct dg_cloud_call *c, struct dg_cloud_result *r)
 {
 	struct dg_cloud_spec s = c->s;
@@ -348,6 +371,7 @@ judge(struct dg_cloud_call *c, struct dg_http_result *r)
 	struct dg_retry_ask ask;
 	struct dg_retry_answer answer;
 	auto_buf text = DG_BUF_INIT;
+	bool was_trouble;
 
 	if (r->error == DG_HTTP_OK)
 		reply = s->how == DG_CALL_GRAPHQL ? dg_reply_graphql(r->status, body)
@@ -372,12 +396,17 @@ judge(struct dg_cloud_call *c, struct dg_http_result *r)
 		.random = (uint32_t)dg_random_below(UINT32_MAX)};
 	answer = dg_retry(&ask);
 	result.cls = dg_reply_class(&reply, r->error, r->status);
+	dg_reply_text(&reply, r->error, r->text, r->status, &text);
+	was_trouble = ch->trouble;
 	learn(ch, result.cls == DG_TRANSPORT || result.cls == DG_DENIED, r->took);
+	if (ch->trouble)
+		snprintf(ch->why, sizeof(ch->why), "%s", text.n ? text.p : "");
+	if (ch->trouble || was_trouble)
+		tell_trouble(ch->cloud);
 	if (answer.act == DG_RETRY_AGAIN) {
 		sleep_for(c, answer.wait, answer.asked);
 		return;
 	}
-	dg_reply_text(&reply, r->error, r->text, r->status, &text);
 	if (c->tries > 1 && result.cls)
 		dg_buf_addf(&text, " (after %u tries)", c->tries);
 	result.outcome = reply.outcome;
@@ -503,6 +532,13 @@ dg_cloud_channel_new(
 		return r;
 	*ret = ch;
 	return 0;
+}
+
+void
+dg_cloud_channel_widen(struct dg_cloud_channel *ch)
+{
+	ch->min = ch->max;
+	set_window(ch, ch->max);
 }
 
 size_t

@@ -72,6 +72,10 @@ int dg_cloud_new(struct dg_cloud **ret, sd_event *event,
 	const struct dg_settings *settings, struct dg_err *e);
 void dg_cloud_free(struct dg_cloud *c); /* its channels and calls with it */
 void dg_cloud_freep(struct dg_cloud **c);
+/* FN hears why a channel has no answers from a peer that takes its calls, or NULL when all
+ * have. */
+void dg_cloud_on_trouble(
+	struct dg_cloud *c, void (*fn)(const char *why, void *arg), void *arg);
 /* Would these settings do? For a reload, which makes a new client from them. */
 int dg_cloud_check(const struct dg_settings *settings, struct dg_err *e);
 /* Real time of the control plane minus ours, microseconds, from its Date headers; 0 while
@@ -81,6 +85,8 @@ int64_t dg_cloud_skew(const struct dg_cloud *c);
 /* At most MAX calls at once. */
 int dg_cloud_channel_new(struct dg_cloud_channel **ret, struct dg_cloud *c, unsigned max,
 	struct dg_err *e);
+/* All MAX at once from now on: the caller decides how many there are. */
+void dg_cloud_channel_widen(struct dg_cloud_channel *ch);
 /* Calls that were started and are not done. */
 size_t dg_cloud_channel_open(const struct dg_cloud_channel *ch);
 

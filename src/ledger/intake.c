@@ -155,7 +155,7 @@ told(struct dg_peer *p, const struct dg_msg_request *m)
 {
 	struct dg_pop_slot *s;
 
-	if (m->slot >= DG_POPS_MAX)
+	if (m->slot >= DG_POP_SLOTS)
 		return;
 	s = &p->slots[m->slot];
 	if (s->ended)
@@ -173,7 +173,7 @@ dg_intake_message(struct dg_peer *p, enum dg_msg_type type, uint64_t id, void *p
 	case DG_MSG_POP_RAW: {
 		struct dg_msg_pop_raw *m = payload;
 
-		if (m->slot >= DG_POPS_MAX)
+		if (m->slot >= DG_POP_SLOTS)
 			return;
 		dg_closep(&p->slots[m->slot].raw);
 		p->slots[m->slot].raw = TAKE_FD(m->raw);
@@ -186,7 +186,7 @@ dg_intake_message(struct dg_peer *p, enum dg_msg_type type, uint64_t id, void *p
 	case DG_MSG_POP_END: {
 		const struct dg_msg_pop_end *m = payload;
 
-		if (m->slot < DG_POPS_MAX)
+		if (m->slot < DG_POP_SLOTS)
 			p->slots[m->slot].ended = true;
 		break;
 	}

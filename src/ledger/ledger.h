@@ -33,7 +33,7 @@ struct dg_peer {
 	uint32_t epoch;
 	bool have_end; /* it has said all that it holds */
 	/* pollers */
-	struct dg_pop_slot slots[DG_POPS_MAX];
+	struct dg_pop_slot slots[DG_POP_SLOTS];
 	uint64_t taken, taken_bytes;   /* since the link's beginning */
 	uint64_t credit, credit_bytes; /* last told */
 	uint64_t recorded;             /* all up to here are committed */

@@ -18,7 +18,11 @@ dg_poller_failed(
 	auto_buf error = DG_BUF_INIT;
 	struct dg_msg_trouble m = {.wall = (uint64_t)dg_wall_usec()};
 
+	char why[256];
+
 	dg_worker_say(p->worker, "%s fails: %s", what, r->text);
+	snprintf(why, sizeof why, "%s fails: %s", what, r->text);
+	dg_worker_trouble(p->worker, why);
 	if (p->failing)
 		return;
 	p->failing = true;
@@ -34,6 +38,7 @@ void
 dg_poller_worked(struct dg_poller *p, const char *what)
 {
 	dg_worker_success(p->worker);
+	dg_worker_trouble(p->worker, NULL);
 	if (!p->failing)
 		return;
 	p->failing = false;
@@ -64,11 +69,15 @@ static int
 connect_to_cloud(struct dg_poller *p, struct dg_err *e)
 {
 	struct dg_worker *w = p->worker;
-	int r = dg_cloud_new(&p->cloud, w->event, w->settings, e);
+	int r;
 
-	return r < 0 ? r
-		     : dg_cloud_channel_new(&p->channel, p->cloud,
-			       p->kind == &dg_poller_workspace ? 1 : DG_POPS_MAX, e);
+	if ((r = dg_cloud_new(&p->cloud, w->event, w->settings, e)) < 0 ||
+		(r = dg_cloud_channel_new(&p->channel, p->cloud,
+			 p->kind == &dg_poller_workspace ? 1 : DG_POP_SLOTS, e)) < 0)
+		return r;
+	/* Pace decides how many pops there are. */
+	dg_cloud_channel_widen(p->channel);
+	return dg_cloud_channel_new(&p->aside, p->cloud, 1, e);
 }
 
 void

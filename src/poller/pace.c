@@ -10,13 +10,47 @@ dg_pace_init(struct dg_pace *p, dg_usec idle, unsigned max)
 unsigned
 dg_pace_may(const struct dg_pace *p, dg_usec now)
 {
-	return now >= p->next && p->in_flight < p->window ? p->window - p->in_flight : 0;
+	unsigned busy = p->in_flight - p->silent;
+
+	return now >= p->next && !p->closed && busy < p->window ? p->window - busy : 0;
 }
 
 dg_usec
 dg_pace_next(const struct dg_pace *p)
 {
-	return p->in_flight < p->window ? p->next : DG_USEC_NEVER;
+	return !p->closed && p->in_flight - p->silent < p->window ? p->next
+								  : DG_USEC_NEVER;
+}
+
+dg_usec
+dg_pace_patience(dg_usec timeout)
+{
+	dg_usec share = timeout / DG_PACE_SILENT_SHARE;
+
+	return share > DG_PACE_SILENT ? share : DG_PACE_SILENT;
+}
+
+void
+dg_pace_silence(struct dg_pace *p)
+{
+	p->silent++;
+	p->troubles++;
+	p->window = 1;
+	p->closed = true;
+}
+
+void
+dg_pace_open(struct dg_pace *p, dg_usec now)
+{
+	p->closed = false;
+	p->next = now;
+}
+
+void
+dg_pace_heard(struct dg_pace *p)
+{
+	p->silent--;
+	p->closed = false;
 }
 
 void
@@ -57,6 +91,10 @@ dg_pace_ended(struct dg_pace *p, dg_usec now, enum dg_pace_end how, dg_usec took
 	dg_usec wait = 0;
 
 	p->in_flight--;
+	if (how == DG_PACE_LOST) {
+		p->silent--;
+		return;
+	}
 	if (how == DG_PACE_TROUBLE) {
 		p->troubles++;
 		p->window = 1;
@@ -65,6 +103,7 @@ dg_pace_ended(struct dg_pace *p, dg_usec now, enum dg_pace_end how, dg_usec took
 			p->next = now + wait;
 		return;
 	}
+	p->closed = false;
 	p->troubles = 0;
 	p->window = how == DG_PACE_FULL ? more(p, took) : 1;
 	if (how == DG_PACE_EMPTY)

@@ -34,7 +34,8 @@ struct dg_poller {
 	const struct dg_poller_kind *kind;
 	struct dg_cloud *cloud;
 	struct dg_cloud_channel *channel;
-	bool failing; /* the last call failed: say so once */
+	struct dg_cloud_channel *aside; /* for what must not wait behind the channel */
+	bool failing; /* what is asked for is not answered: say so once */
 	void *data;   /* the kind's own */
 };
 

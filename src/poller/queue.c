@@ -20,6 +20,7 @@
 #include "poller/names.h"
 #include "poller/pace.h"
 #include "poller/poller.h"
+#include "poller/probe.h"
 #include "json/json.h"
 #include "json/write.h"
 
@@ -42,6 +43,8 @@ struct slot {
 	size_t index;   /* of the next request */
 	int64_t popped; /* real time of its first byte */
 	dg_usec began;  /* the pop */
+	dg_usec heard;  /* when something last came of it */
+	bool silent;    /* given up as such: it is in flight, and does not count */
 	struct dg_popped_split *split;
 	struct dg_str map; /* while the answer is judged */
 	struct dg_buf variables;
@@ -49,8 +52,10 @@ struct slot {
 
 struct queue {
 	struct dg_poller *p;
-	struct slot slots[DG_POPS_MAX];
+	struct slot slots[DG_POP_SLOTS];
 	struct dg_pace pace;
+	dg_usec patience; /* with a silent pop */
+	struct dg_probe *probe;
 	sd_event_source *timer;
 	const char *name; /* NULL: the default queue */
 	bool branch;
@@ -128,10 +133,23 @@ on_item(void *arg, const struct dg_popped *item)
 }
 
 static void
+on_heard(struct slot *s)
+{
+	s->heard = dg_now();
+	if (!s->silent)
+		return;
+	s->silent = false;
+	dg_pace_heard(&s->q->pace);
+	dg_probe_stop(s->q->probe);
+}
+
+static void
 on_data(struct dg_str bytes, void *arg)
 {
 	struct slot *s = arg;
 	struct dg_err e;
+
+	on_heard(s);
 
 	if (!s->len) {
 		(void)DG_CRASH(POPPED);
@@ -185,7 +203,7 @@ done_if_drained(struct queue *q)
 {
 	if (!q->p->worker->quiescing)
 		return;
-	for (size_t i = 0; i < DG_POPS_MAX; i++)
+	for (size_t i = 0; i < DG_POP_SLOTS; i++)
 		if (q->slots[i].popping || q->slots[i].held)
 			return;
 	dg_worker_done(q->p->worker);
@@ -207,7 +225,11 @@ on_popped(struct dg_cloud_result *r, void *arg)
 	dg_unmap(s->map);
 	s->map = DG_STR_NULL;
 	s->popping = false;
-	if (r->cls) {
+	if (r->http)
+		on_heard(s);
+	if (s->silent) {
+		how = DG_PACE_LOST;
+	} else if (r->cls) {
 		dg_poller_failed(q->p, "popping requests", r, true);
 		if (count)
 			dg_log(LOG_WARNING,
@@ -262,7 +284,8 @@ pop(struct queue *q, struct slot *s)
 
 	s->popping = s->held = true;
 	s->failed = false;
-	s->began = dg_now();
+	s->began = s->heard = dg_now();
+	s->silent = false;
 	s->len = 0;
 	s->last = 0;
 	s->acked = s->index = 0;
@@ -290,10 +313,49 @@ has_credit(const struct queue *q)
 static struct slot *
 free_slot(struct queue *q)
 {
-	for (size_t i = 0; i < DG_POPS_MAX; i++)
+	for (size_t i = 0; i < DG_POP_SLOTS; i++)
 		if (!q->slots[i].popping && !q->slots[i].held)
 			return &q->slots[i];
 	return NULL;
+}
+
+/* Give up what has been silent for too long; when the next one will have been. */
+static dg_usec
+look_for_silence(struct queue *q)
+{
+	dg_usec now = dg_now(), next = DG_USEC_NEVER;
+	struct dg_cloud_result r = {0};
+	char text[64];
+
+	for (size_t i = 0; i < DG_POP_SLOTS; i++) {
+		struct slot *s = &q->slots[i];
+
+		if (!s->popping || s->silent)
+			continue;
+		if (s->heard + q->patience > now) {
+			if (s->heard + q->patience < next)
+				next = s->heard + q->patience;
+			continue;
+		}
+		s->silent = true;
+		dg_pace_silence(&q->pace);
+		snprintf(text, sizeof text, "no answer for %.0f s",
+			(double)q->patience / DG_SEC);
+		r.text = text;
+		dg_poller_failed(q->p, "popping requests", &r, true);
+	}
+	if (q->pace.closed && !q->p->worker->quiescing && !q->renew)
+		dg_probe_start(q->probe, &q->scope);
+	return next;
+}
+
+static void
+on_answers(void *arg)
+{
+	struct queue *q = arg;
+
+	dg_pace_open(&q->pace, dg_now());
+	pump(q);
 }
 
 /* Begin what may begin, and set the timer for the rest. */
@@ -301,7 +363,7 @@ static void
 pump(struct queue *q)
 {
 	struct slot *s;
-	dg_usec next;
+	dg_usec next, silence = look_for_silence(q);
 
 	if (q->renew &&
 		!q->pace.in_flight) { /* at the next turn: this may be a callback */
@@ -315,10 +377,26 @@ pump(struct queue *q)
 		slot_open(s) == 0)
 		pop(q, s);
 	next = dg_pace_next(&q->pace);
-	if (next == DG_USEC_NEVER || next <= dg_now()) /* an event will call again */
+	if (next <= dg_now()) /* an event will call again */
+		next = DG_USEC_NEVER;
+	if (q->pace.in_flight > q->pace.silent && silence == DG_USEC_NEVER)
+		silence = dg_now() + q->patience; /* of one that began just now */
+	if (silence < next)
+		next = silence;
+	if (next == DG_USEC_NEVER)
 		return;
 	sd_event_source_set_time(q->timer, next);
 	sd_event_source_set_enabled(q->timer, SD_EVENT_ONESHOT);
+}
+
+static void
+read_patience(struct queue *q)
+{
+	int64_t timeout =
+		dg_settings_int(q->p->worker->settings, "dagster_cloud_api.timeout");
+
+	q->patience =
+		dg_pace_patience(timeout > 0 ? (dg_usec)timeout * DG_SEC : DG_MINUTE);
 }
 
 static int
@@ -331,6 +409,8 @@ on_timer(sd_event_source *src, uint64_t usec, void *arg)
 	if (q->renew && !q->pace.in_flight) {
 		q->renew = false;
 		dg_poller_renew(q->p);
+		dg_probe_forget(q->probe);
+		read_patience(q);
 		q->branch = dg_settings_bool(
 			q->p->worker->settings, "dagster_cloud_api.branch_deployments");
 	}
@@ -345,6 +425,7 @@ queue_apply(struct dg_poller *p)
 	struct queue *q = p->data;
 
 	q->renew = true;
+	dg_probe_stop(q->probe);
 	pump(q);
 }
 
@@ -362,7 +443,7 @@ queue_setup(struct dg_poller *p, struct dg_err *e)
 		interval = 0.5;
 	p->data = q;
 	q->p = p;
-	for (unsigned i = 0; i < DG_POPS_MAX; i++)
+	for (unsigned i = 0; i < DG_POP_SLOTS; i++)
 		q->slots[i] = (struct slot){.q = q, .n = i, .fd = -1};
 	q->name = strncmp(p->worker->inst, "queue/", 6) == 0 ? p->worker->inst + 6 : NULL;
 	q->branch = dg_settings_bool(s, "dagster_cloud_api.branch_deployments");
@@ -371,7 +452,8 @@ queue_setup(struct dg_poller *p, struct dg_err *e)
 		5 * DG_MSEC, on_timer, q);
 	if (r < 0 || (r = sd_event_source_set_enabled(q->timer, SD_EVENT_OFF)) < 0)
 		return dg_fail(e, DG_TRANSPORT, -r, "no timer");
-	return 0;
+	read_patience(q);
+	return dg_probe_new(&q->probe, p, on_answers, q, e);
 }
 
 static void
@@ -417,7 +499,7 @@ queue_linked(struct dg_poller *p)
 	struct queue *q = p->data;
 
 	q->seq = q->sent_bytes = q->credit = q->credit_bytes = 0;
-	for (size_t i = 0; i < DG_POPS_MAX; i++)
+	for (size_t i = 0; i < DG_POP_SLOTS; i++)
 		tell_again(&q->slots[i]);
 	q->recorded = 0;
 	dg_worker_send(p->worker, DG_MSG_HAVE_END, 0, NULL);
@@ -445,7 +527,7 @@ queue_message(struct dg_poller *p, enum dg_msg_type type, uint64_t id, void *pay
 	}
 	case DG_MSG_RECORDED:
 		q->recorded = id;
-		for (size_t i = 0; i < DG_POPS_MAX; i++)
+		for (size_t i = 0; i < DG_POP_SLOTS; i++)
 			settle(&q->slots[i], id);
 		done_if_drained(q);
 		break;
@@ -458,8 +540,11 @@ queue_message(struct dg_poller *p, enum dg_msg_type type, uint64_t id, void *pay
 static void
 queue_quiesce(struct dg_poller *p)
 {
-	sd_event_source_set_enabled(((struct queue *)p->data)->timer, SD_EVENT_OFF);
-	done_if_drained(p->data);
+	struct queue *q = p->data;
+
+	sd_event_source_set_enabled(q->timer, SD_EVENT_OFF);
+	dg_probe_stop(q->probe);
+	done_if_drained(q);
 }
 
 static void
@@ -469,13 +554,14 @@ queue_teardown(struct dg_poller *p)
 
 	if (!q)
 		return;
-	for (size_t i = 0; i < DG_POPS_MAX; i++) {
+	for (size_t i = 0; i < DG_POP_SLOTS; i++) {
 		dg_popped_split_free(q->slots[i].split);
 		dg_buf_clear(&q->slots[i].variables);
 		dg_buf_clear(&q->slots[i].seqs);
 		dg_closep(&q->slots[i].fd);
 	}
 	sd_event_source_disable_unref(q->timer);
+	dg_probe_free(q->probe);
 	dg_names_clear(&q->scope);
 	free(q);
 }

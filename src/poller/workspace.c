@@ -3,7 +3,9 @@
  * At the start the configured deployments are checked (a name that the control plane does
  * not know is fatal, but only if it says so), or the only one is asked for. Then the
  * workspace is queried every five seconds with the whole list of queues, and handed to
- * the ledger where it differs from the one before. A failed query changes nothing. */
+ * the ledger where it differs from the one before. A failed query changes nothing. Beside
+ * a query that is silent another one is made, again and again, until one is answered: the
+ * first may be slow, or its connection dead, and nobody can tell which. */
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +24,18 @@
 /* While the start's questions are not answered. */
 #define START_RETRY (2 * DG_SEC)
 
+/* ... that has been silent for so long */
+#define SILENT (5 * DG_SEC)
+
 static const char nothing[] = "{\"data\": {\"deployments\": []}}";
+
+struct workspace;
+
+struct query {
+	struct workspace *ws;
+	struct dg_cloud_call *call; /* NULL: not under way */
+	struct dg_buf variables;
+};
 
 struct workspace {
 	struct dg_poller *p;
@@ -30,21 +43,30 @@ struct workspace {
 	struct dg_names deployments; /* configured, or asked for */
 	struct dg_names ttl;         /* of requests that wait */
 	bool branch, serverless;
-	struct dg_buf queues, variables;
-	bool asking, ending;
-	dg_usec asked; /* when the last query began */
-	sd_event_source *timer;
+	struct dg_buf queues;
+	struct query patient, beside; /* the same question */
+	bool ending;
+	bool heard_ledger; /* it has said what it knows: */
+	bool known_before; /* ... that it has a workspace of earlier */
+	dg_usec asked;     /* when the last query began */
+	sd_event_source *timer, *silence;
 	struct dg_buf scope; /* as last told */
 	struct dg_buf body;  /* the answer as last told */
 	bool known;
 };
+
+static bool
+is_asking(const struct workspace *ws)
+{
+	return ws->patient.call || ws->beside.call;
+}
 
 static void
 next_in(struct workspace *ws, dg_usec wait)
 {
 	dg_usec now = dg_now();
 
-	if (ws->asking || ws->p->worker->quiescing)
+	if (is_asking(ws) || ws->p->worker->quiescing)
 		return;
 	sd_event_source_set_time(ws->timer, now + wait);
 	sd_event_source_set_enabled(ws->timer, SD_EVENT_ONESHOT);
@@ -153,22 +175,41 @@ say_what_is_served(const struct workspace *ws)
 static void ask(struct workspace *ws);
 
 static void
+stop_asking(struct workspace *ws)
+{
+	sd_event_source_set_enabled(ws->silence, SD_EVENT_OFF);
+	dg_cloud_cancel(TAKE_PTR(ws->patient.call));
+	dg_cloud_cancel(TAKE_PTR(ws->beside.call));
+}
+
+/* A token that the control plane refuses is a mistake in the configuration only where it
+ * never took one: later it is trouble, and ends. */
+static bool
+is_fatal(const struct workspace *ws, const struct dg_cloud_result *r)
+{
+	if (ws->stage == ASK_NAME && r->outcome == DG_OUTCOME_ERRORS)
+		return true;
+	return r->cls == DG_DENIED && ws->heard_ledger && !ws->known && !ws->known_before;
+}
+
+static const char *const what[] = {
+	"asking for the deployment", "checking the deployments", "workspace query"};
+
+static void
 on_answer(struct dg_cloud_result *r, void *arg)
 {
-	static const char *const what[] = {"asking for the deployment",
-		"checking the deployments", "workspace query"};
-	struct workspace *ws = arg;
+	struct query *q = arg;
+	struct workspace *ws = q->ws;
 	struct dg_str body = dg_json_trim(dg_buf_str(&r->body));
 	struct dg_names probe = DG_NAMES_INIT;
 	bool ok;
 
-	ws->asking = false;
-	if (ws->p->worker->quiescing) {
-		dg_worker_done(ws->p->worker);
-		return;
-	}
+	q->call = NULL;
+	if (is_asking(ws) && r->outcome == DG_OUTCOME_TRANSPORT)
+		return; /* the other one may be answered */
+	stop_asking(ws);
 	if (r->cls) {
-		if (ws->stage == ASK_NAME && r->outcome == DG_OUTCOME_ERRORS) {
+		if (is_fatal(ws, r)) {
 			fatal(ws, r->text);
 			return;
 		}
@@ -207,7 +248,7 @@ on_answer(struct dg_cloud_result *r, void *arg)
 }
 
 static void
-compose(struct workspace *ws)
+compose(struct workspace *ws, struct dg_buf *out)
 {
 	struct dg_names all = DG_NAMES_INIT;
 	struct dg_jw w;
@@ -216,13 +257,13 @@ compose(struct workspace *ws)
 		dg_names_add(&all, dg_str(ws->deployments.v[i]));
 	for (size_t i = 0; ws->stage == WATCH && i < ws->ttl.n; i++)
 		dg_names_add(&all, dg_str(ws->ttl.v[i]));
-	dg_buf_reset(&ws->variables);
-	w = dg_jw(&ws->variables);
+	dg_buf_reset(out);
+	w = dg_jw(out);
 	dg_jw_open_object(&w);
 	if (ws->stage != ASK_NAME) {
 		dg_jw_key(&w, "deploymentNames");
 		dg_jw_place(&w);
-		dg_names_json(&all, &ws->variables);
+		dg_names_json(&all, out);
 	}
 	if (ws->stage == WATCH) {
 		dg_jw_kbool(&w, "includeAllServerlessDeployments", ws->serverless);
@@ -233,8 +274,9 @@ compose(struct workspace *ws)
 }
 
 static void
-ask(struct workspace *ws)
+begin(struct query *q)
 {
+	struct workspace *ws = q->ws;
 	static const char *const documents[] = {
 		dg_doc_deployment_info, dg_doc_deployments, dg_doc_workspace};
 	struct dg_cloud_spec spec = {.how = DG_CALL_GRAPHQL,
@@ -242,9 +284,37 @@ ask(struct workspace *ws)
 					       : DG_SCOPE_ORGANIZATION,
 		.document = documents[ws->stage],
 		.policy = DG_RETRY_NONE,
+		.idempotent = true,
 		.done = on_answer,
-		.arg = ws};
+		.arg = q};
 
+	dg_cloud_cancel(TAKE_PTR(q->call));
+	compose(ws, &q->variables);
+	spec.body[0] = dg_buf_str(&q->variables);
+	spec.body_n = 1;
+	q->call =
+		dg_cloud_start(q == &ws->patient ? ws->p->channel : ws->p->aside, &spec);
+	sd_event_source_set_time(ws->silence, dg_now() + SILENT);
+	sd_event_source_set_enabled(ws->silence, SD_EVENT_ONESHOT);
+}
+
+static int
+on_silence(sd_event_source *src, uint64_t usec, void *arg)
+{
+	struct workspace *ws = arg;
+	struct dg_cloud_result r = {.text = "no answer for 5 s"};
+
+	(void)src;
+	(void)usec;
+	_Static_assert(SILENT == 5 * DG_SEC, "as the text says");
+	dg_poller_failed(ws->p, what[ws->stage], &r, false);
+	begin(ws->patient.call ? &ws->beside : &ws->patient);
+	return 0;
+}
+
+static void
+ask(struct workspace *ws)
+{
 	ws->asked = dg_now();
 	if (ws->stage == WATCH && !ws->deployments.n && !ws->ttl.n && !ws->serverless) {
 		tell(ws, dg_str(nothing), false);
@@ -252,11 +322,7 @@ ask(struct workspace *ws)
 		next_in(ws, EVERY);
 		return;
 	}
-	compose(ws);
-	spec.body[0] = dg_buf_str(&ws->variables);
-	spec.body_n = 1;
-	ws->asking = true;
-	dg_cloud_start(ws->p->channel, &spec);
+	begin(&ws->patient);
 }
 
 static int
@@ -292,9 +358,10 @@ workspace_apply(struct dg_poller *p)
 {
 	struct workspace *ws = p->data;
 
+	ws->patient.call = ws->beside.call = NULL;
+	stop_asking(ws);
 	dg_poller_renew(p);
 	read_settings(ws);
-	ws->asking = false;
 	next_in(ws, 0);
 }
 
@@ -306,11 +373,14 @@ workspace_setup(struct dg_poller *p, struct dg_err *e)
 
 	p->data = ws;
 	ws->p = p;
+	ws->patient.ws = ws->beside.ws = ws;
 	read_settings(ws);
 	r = sd_event_add_time(p->worker->event, &ws->timer, CLOCK_MONOTONIC, 0,
 		20 * DG_MSEC, on_timer, ws);
-	if (r < 0)
+	if (r < 0 || (r = sd_event_add_time(p->worker->event, &ws->silence,
+			      CLOCK_MONOTONIC, 0, 100 * DG_MSEC, on_silence, ws)) < 0)
 		return dg_fail(e, DG_TRANSPORT, -r, "no timer");
+	sd_event_source_set_enabled(ws->silence, SD_EVENT_OFF);
 	return 0; /* the timer is due at once */
 }
 
@@ -331,6 +401,10 @@ workspace_message(struct dg_poller *p, enum dg_msg_type type, uint64_t id, void 
 	const struct dg_msg_ttl_deployments *m = payload;
 
 	(void)id;
+	if (type == DG_MSG_SCOPE)
+		ws->known_before = true;
+	if (type == DG_MSG_CREDIT) /* behind SCOPE, if there is one */
+		ws->heard_ledger = true;
 	if (type != DG_MSG_TTL_DEPLOYMENTS)
 		return;
 	if (dg_names_read(&ws->ttl, dg_strn(m->names.p, m->names.n)) &&
@@ -344,8 +418,8 @@ workspace_quiesce(struct dg_poller *p)
 	struct workspace *ws = p->data;
 
 	sd_event_source_set_enabled(ws->timer, SD_EVENT_OFF);
-	if (!ws->asking)
-		dg_worker_done(p->worker);
+	stop_asking(ws); /* nothing is lost with an answer */
+	dg_worker_done(p->worker);
 }
 
 static void
@@ -356,10 +430,12 @@ workspace_teardown(struct dg_poller *p)
 	if (!ws)
 		return;
 	sd_event_source_disable_unref(ws->timer);
+	sd_event_source_disable_unref(ws->silence);
 	dg_names_clear(&ws->deployments);
 	dg_names_clear(&ws->ttl);
 	dg_buf_clear(&ws->queues);
-	dg_buf_clear(&ws->variables);
+	dg_buf_clear(&ws->patient.variables);
+	dg_buf_clear(&ws->beside.variables);
 	dg_buf_clear(&ws->scope);
 	dg_buf_clear(&ws->body);
 	free(ws);

@@ -124,11 +124,10 @@ harness_start(struct harness *h, sd_event *event, enum dg_role role, const char 
 	int pair[2];
 	struct dg_msg_config config = {.generation = 1};
 
-	*h = (struct harness){.role = role,
-		.inst = inst,
-		.event = event,
-		.raw = {-1, -1, -1, -1, -1, -1, -1, -1},
-		.exit_status = -1};
+	*h = (struct harness){
+		.role = role, .inst = inst, .event = event, .exit_status = -1};
+	for (size_t i = 0; i < DG_N(h->raw); i++)
+		h->raw[i] = -1;
 	cr_assert_eq(dg_link_pair(pair, NULL), 0);
 	h->pid = fork();
 	if (h->pid == 0) {

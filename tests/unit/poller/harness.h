@@ -5,6 +5,7 @@
 
 #include "base/time.h"
 #include "config/settings.h"
+#include "daglet/limits.h"
 #include "ipc/link.h"
 #include "server.h"
 
@@ -25,8 +26,8 @@ struct harness {
 	uint32_t epoch;
 	struct heard heard[HEARD_MAX];
 	size_t n, read;
-	int raw[8];      /* descriptors of POP_RAW, by slot */
-	int exit_status; /* of waitpid, when it ended; -1 */
+	int raw[DG_POP_SLOTS]; /* descriptors of POP_RAW, by slot */
+	int exit_status;       /* of waitpid, when it ended; -1 */
 	void (*on_data)(struct harness *h, enum dg_msg_type type, uint64_t id);
 };
 

@@ -135,3 +135,43 @@ Test(pace, where_answers_come_quickly_one_at_a_time_is_enough)
 		cr_assert_eq(dg_pace_may(&p, T0), rows[i].want, "row %zu", i);
 	}
 }
+
+Test(pace, one_that_is_silent_makes_room_when_others_are_answered)
+{
+	dg_pace_init(&p, IDLE, 8);
+	dg_pace_began(&p);
+	dg_pace_silence(&p);
+	cr_assert_eq(dg_pace_may(&p, T0), 0);
+	cr_assert_eq(dg_pace_next(&p), DG_USEC_NEVER);
+	dg_pace_open(&p, T0);
+	cr_assert_eq(dg_pace_may(&p, T0), 1);
+	cr_assert_eq(dg_pace_next(&p), T0);
+	dg_pace_began(&p);
+	cr_assert_eq(dg_pace_may(&p, T0), 0);
+	dg_pace_ended(&p, T0, DG_PACE_EMPTY, 50 * DG_MSEC, 0, 0);
+	cr_assert_eq(dg_pace_next(&p), T0 + IDLE, "the pace is the usual one again");
+	dg_pace_ended(&p, T0, DG_PACE_LOST, DG_MINUTE, 0, 0);
+	cr_assert_eq(p.in_flight, 0);
+	cr_assert_eq(dg_pace_next(&p), T0 + IDLE, "its end is no news");
+	cr_assert_eq(dg_pace_may(&p, T0 + IDLE), 1);
+}
+
+Test(pace, one_that_was_silent_and_is_heard_counts_again)
+{
+	dg_pace_init(&p, IDLE, 8);
+	dg_pace_began(&p);
+	dg_pace_silence(&p);
+	dg_pace_heard(&p);
+	cr_assert_eq(dg_pace_may(&p, T0), 0);
+	dg_pace_ended(&p, T0, DG_PACE_SOME, 50 * DG_MSEC, 0, 0);
+	cr_assert_eq(p.in_flight, 0);
+	cr_assert_eq(p.silent, 0);
+	cr_assert_eq(dg_pace_next(&p), T0);
+}
+
+Test(pace, how_long_one_may_be_silent)
+{
+	cr_assert_eq(dg_pace_patience(0), DG_PACE_SILENT);
+	cr_assert_eq(dg_pace_patience(DG_MINUTE), DG_PACE_SILENT);
+	cr_assert_eq(dg_pace_patience(5 * DG_MINUTE), 20 * DG_SEC);
+}

@@ -262,3 +262,27 @@ Test(queue, a_reload_waits_for_the_pop_under_way)
 	cr_assert(strstr(server.last.p, "\r\nDagster-Cloud-Api-Token: agent:o:new\r\n"));
 	tear_down();
 }
+
+static bool
+two_pops(void *arg)
+{
+	static const char variable[] = "\"forFullDeployments\": [";
+	const char *first = server.all.n ? strstr(server.all.p, variable) : NULL;
+
+	(void)arg;
+	return first && strstr(first + 1, variable);
+}
+
+Test(queue, beside_a_silent_pop_the_next_begins_when_others_are_answered)
+{
+	steps[0] = (struct step){STEP_HANG, ""};
+	steps[1] = answer(1, STEP_KEEP, "{\"data\": {\"deployments\": []}}", 0);
+	steps[2] = answer(2, STEP_KEEP, HEAD ITEM("r1") "]}}}", 0);
+	start(3, "queue");
+	link_up(100);
+	cr_assert(strstr(harness_expect(&h, DG_MSG_TROUBLE)->text, "no answer for 4 s"));
+	cr_assert(harness_until(&h, two_pops, NULL));
+	cr_assert(strstr(server.all.p, "query Deployments("));
+	cr_assert(strstr(harness_expect(&h, DG_MSG_REQUEST)->text, "request_id=r1 "));
+	tear_down();
+}

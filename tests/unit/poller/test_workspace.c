@@ -33,7 +33,7 @@ start(size_t n, const char *deployment, const char *branch)
 	url = dg_xasprintf("http://127.0.0.1:%u", server.port);
 	dg_settings_set(s, ~0u, "dagster_cloud_api.url", url);
 	dg_settings_set(s, ~0u, "dagster_cloud_api.agent_token", "agent:o:t");
-	dg_settings_set(s, ~0u, "dagster_cloud_api.timeout", "5");
+	dg_settings_set(s, ~0u, "dagster_cloud_api.timeout", "60");
 	dg_settings_set(s, ~0u, "dagster_cloud_api.branch_deployments", branch);
 	if (deployment)
 		dg_settings_add(s, ~0u, "deployments", NULL, deployment);
@@ -90,6 +90,49 @@ Test(workspace, an_unknown_deployment_is_fatal)
 	start(1, "prod", "false");
 	harness_run(&h, 100 * DG_MSEC);
 	end(78);
+}
+
+static const struct step denied = {
+	STEP_KEEP, "HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno"};
+
+Test(workspace, a_token_that_was_never_taken_is_fatal)
+{
+	struct dg_msg_credit m = {100, 1 << 20};
+
+	steps[0] = steps[1] = denied;
+	start(2, "prod", "false");
+	harness_link(&h);
+	harness_expect(&h, DG_MSG_HAVE_END);
+	harness_send(&h, DG_MSG_CREDIT, 0, &m);
+	harness_run(&h, 3500 * DG_MSEC);
+	end(78);
+}
+
+Test(workspace, where_there_was_a_workspace_a_refused_token_is_trouble)
+{
+	struct dg_msg_scope scope = {DG_BODY("prod\n", 5)};
+	struct dg_msg_credit m = {100, 1 << 20};
+
+	steps[0] = steps[1] = denied;
+	steps[2] = answer(2, LIST(PROD));
+	start(3, "prod", "false");
+	harness_link(&h);
+	harness_expect(&h, DG_MSG_HAVE_END);
+	harness_send(&h, DG_MSG_SCOPE, 0, &scope);
+	harness_send(&h, DG_MSG_CREDIT, 0, &m);
+	harness_expect(&h, DG_MSG_WORKSPACE);
+	end(0);
+}
+
+Test(workspace, beside_a_silent_query_another_one_is_made)
+{
+	steps[0] = answer(0, LIST(PROD));
+	steps[1] = (struct step){STEP_HANG, ""};
+	steps[2] = answer(2, LIST(PROD));
+	start(3, "prod", "false");
+	harness_link(&h);
+	harness_expect(&h, DG_MSG_WORKSPACE);
+	end(0);
 }
 
 Test(workspace, silence_is_not)
