@@ -42,6 +42,17 @@ passing_status(int status)
 	       status == 409;
 }
 
+/* Trouble of the control plane's side, or with our rights there: for those with patience.
+ * Behind a presigned URL a refusal means that the URL is no good: a new one is needed. */
+static bool
+worth_patience(const struct dg_retry_ask *a)
+{
+	return a->elapsed < a->patience &&
+	       (a->status >= 500 || a->status == 408 ||
+		       (a->policy != DG_RETRY_PRESIGNED &&
+			       (a->status == 401 || a->status == 403)));
+}
+
 /* May this end be followed by another try at all? ENDLESS: and without counting. */
 static bool
 may_pass(const struct dg_retry_ask *a, bool *endless)
@@ -65,7 +76,8 @@ may_pass(const struct dg_retry_ask *a, bool *endless)
 			/* a conflict or a redirect may pass, but not for ever */
 			return *endless || dated || a->status == 409 || a->status < 400;
 		}
-		if (a->policy == DG_RETRY_PRESIGNED && a->status == 500)
+		if (worth_patience(a) ||
+			(a->policy == DG_RETRY_PRESIGNED && a->status == 500))
 			return true;
 		return passing_status(a->status) ||
 		       (dated && a->policy != DG_RETRY_GRAPHQL);

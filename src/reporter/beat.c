@@ -1,5 +1,6 @@
 /* reporter/beat.c: heartbeats: every 30 seconds from the attempt before, on connections
- * of their own, from the mirror, so that nothing that is stuck elsewhere delays them. When
+ * of their own, from the mirror, so that nothing that is stuck elsewhere delays them, nor
+ * the one before: of two that are silent the older one is broken off. When
  * a location or a run comes up or fails, the next one goes out at once: a person waits.
  *
  * The first one goes out as soon as the ledger has shown a deployment (the Python agent
@@ -22,10 +23,21 @@
 /* After news: a moment for what comes together, and never more often than this. */
 #define SOON (200 * DG_MSEC)
 #define AT_MOST DG_SEC
+/* One that is answered within this time is waited for. */
+#define SILENT (5 * DG_SEC)
 #define FIRST_WITHOUT (5 * DG_SEC)
 #define MEASURE_EVERY (60 * DG_SEC)
 /* Tries within one interval; the next heartbeat says more. */
 #define TRIES 3
+
+/* A heartbeat under way. */
+struct beat {
+	struct dg_beat *b;
+	struct dg_cloud_call *call; /* NULL: none */
+	struct dg_buf variables;
+	dg_usec began;
+	bool small;
+};
 
 struct dg_beat {
 	struct dg_reporter *r;
@@ -33,18 +45,19 @@ struct dg_beat {
 	sd_event_source *timer;
 	char *agent_id; /* NULL: the ledger has not said it */
 	bool armed;     /* the first one is set */
-	bool under_way, failing;
+	struct beat beats[2];
+	bool failing;
 	bool news;       /* came while one was under way */
 	dg_usec attempt; /* when the last one began */
 	dg_usec next;    /* when the next one is set */
 	struct dg_heartbeat facts;
-	struct dg_buf queues, allowed_full, allowed_branch, utilization, variables;
+	struct dg_buf queues, allowed_full, allowed_branch, utilization;
 	struct dg_metrics metrics;
 	bool measure;
 	dg_usec measured;
 };
 
-static void say(struct dg_beat *b, bool small);
+static void say(struct beat *t, bool small);
 static void on_news(struct dg_beat *b);
 
 static void
@@ -59,12 +72,13 @@ arm(struct dg_beat *b, dg_usec at)
 static void
 on_done(struct dg_cloud_result *r, void *arg)
 {
-	struct dg_beat *b = arg;
+	struct beat *t = arg;
+	struct dg_beat *b = t->b;
 
-	b->under_way = false;
-	if (r->outcome == DG_OUTCOME_STATUS && r->http == 413 && !b->facts.small) {
+	t->call = NULL;
+	if (r->outcome == DG_OUTCOME_STATUS && r->http == 413 && !t->small) {
 		dg_log(LOG_WARNING, "a heartbeat was too large; a smaller one follows");
-		say(b, true);
+		say(t, true);
 		return;
 	}
 	if (r->cls == 0) {
@@ -102,8 +116,9 @@ measure(struct dg_beat *b)
 }
 
 static void
-say(struct dg_beat *b, bool small)
+say(struct beat *t, bool small)
 {
+	struct dg_beat *b = t->b;
 	struct dg_cloud_spec s = {.how = DG_CALL_GRAPHQL,
 		.scope = DG_SCOPE_ORGANIZATION,
 		.document = dg_doc_heartbeats,
@@ -112,7 +127,7 @@ say(struct dg_beat *b, bool small)
 		.retries = TRIES,
 		.limit = 1 << 20,
 		.done = on_done,
-		.arg = b};
+		.arg = t};
 
 	b->news = false;
 	if (!small) {
@@ -122,13 +137,26 @@ say(struct dg_beat *b, bool small)
 	b->facts.small = small;
 	b->facts.agent_id = b->agent_id;
 	b->facts.utilization = dg_buf_str(&b->utilization);
-	dg_buf_reset(&b->variables);
-	dg_heartbeat_variables(&b->facts, &b->variables);
+	dg_buf_reset(&t->variables);
+	dg_heartbeat_variables(&b->facts, &t->variables);
 	s.give_up = b->facts.wall + (int64_t)EVERY * 2 / 3;
-	s.body[0] = dg_buf_str(&b->variables);
+	s.body[0] = dg_buf_str(&t->variables);
 	s.body_n = 1;
-	b->under_way = true;
-	dg_cloud_start(b->channel, &s);
+	t->small = small;
+	t->began = dg_now();
+	t->call = dg_cloud_start(b->channel, &s);
+}
+
+/* One that is not under way, or the older one. */
+static struct beat *
+turn(struct dg_beat *b)
+{
+	struct beat *t = &b->beats[0];
+
+	if (t->call && (!b->beats[1].call || b->beats[1].began < t->began))
+		t = &b->beats[1];
+	dg_cloud_cancel(TAKE_PTR(t->call));
+	return t;
 }
 
 static int
@@ -139,11 +167,18 @@ on_timer(sd_event_source *src, uint64_t usec, void *arg)
 	(void)src;
 	(void)usec;
 	dg_view_sweep(&b->r->view, dg_now());
+	for (size_t i = 0; i < DG_N(b->beats); i++) {
+		struct beat *t = &b->beats[i];
+
+		if (!t->call || t->began + SILENT <= dg_now())
+			continue;
+		b->news = true; /* it will be answered soon, or is silent then */
+		arm(b, t->began + SILENT);
+		return 0;
+	}
 	b->attempt = dg_now();
-	b->news |= b->under_way;
 	arm(b, b->attempt + EVERY);
-	if (!b->under_way) /* else a try hangs: it ends by its own time-out */
-		say(b, false);
+	say(turn(b), false);
 	return 0;
 }
 
@@ -297,6 +332,7 @@ dg_beat_new(struct dg_reporter *r, struct dg_err *e)
 
 	r->beat = b;
 	b->r = r;
+	b->beats[0].b = b->beats[1].b = b;
 	n = sd_event_add_time(r->worker->event, &b->timer, CLOCK_MONOTONIC, 0,
 		100 * DG_MSEC, on_timer, b);
 	if (n < 0 || (n = sd_event_source_set_enabled(b->timer, SD_EVENT_OFF)) < 0)
@@ -309,9 +345,9 @@ dg_beat_new(struct dg_reporter *r, struct dg_err *e)
 int
 dg_beat_apply(struct dg_beat *b, struct dg_err *e)
 {
-	if (b->under_way) /* it was broken off */
+	if (b->beats[0].call || b->beats[1].call) /* they were broken off */
 		arm(b, dg_now());
-	b->under_way = false;
+	b->beats[0].call = b->beats[1].call = NULL;
 	return read_settings(b, e);
 }
 
@@ -326,6 +362,7 @@ dg_beat_free(struct dg_beat *b)
 	dg_buf_clear(&b->allowed_full);
 	dg_buf_clear(&b->allowed_branch);
 	dg_buf_clear(&b->utilization);
-	dg_buf_clear(&b->variables);
+	dg_buf_clear(&b->beats[0].variables);
+	dg_buf_clear(&b->beats[1].variables);
 	free(b);
 }

@@ -14,6 +14,12 @@ error_limit(const struct dg_settings *s)
 	return dg_settings_has(s, key) && chars >= 0 ? (size_t)chars : 10000;
 }
 
+static void
+on_trouble(const char *why, void *arg)
+{
+	dg_worker_trouble(((struct dg_reporter *)arg)->worker, why);
+}
+
 static int
 setup(struct dg_worker *w, struct dg_err *e)
 {
@@ -28,6 +34,7 @@ setup(struct dg_worker *w, struct dg_err *e)
 		(n = dg_deliver_new(r, e)) < 0 || (n = dg_calls_new(r, e)) < 0 ||
 		(n = dg_beat_new(r, e)) < 0)
 		return n;
+	dg_cloud_on_trouble(r->cloud, on_trouble, r);
 	return dg_sentinel_new(r, e);
 }
 
@@ -57,6 +64,7 @@ apply(struct dg_worker *w)
 		dg_worker_exit(w, e.cls == DG_CONFIG ? DG_EXIT_CONFIG : 1);
 		return;
 	}
+	dg_cloud_on_trouble(r->cloud, on_trouble, r);
 	dg_sentinel_view(r->sentinel);
 }
 
