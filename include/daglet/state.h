@@ -60,9 +60,12 @@
  *   "requests"    {"recorded", "repeated", "dispatched", "answered", "delivered",
  *                 "refused": since the start, "pending", "waiting": now,
  *                 "oldest_usec": age of the oldest pending one}
- *   "store"       {"durability": "full" | "none" | "broken", "writer_age": time of
- *                 the batch under way in microseconds, "queued", "batches", "writes",
- *                 "error": text or null}
+ *   "store"       {"durability": "full" | "none" | "slow" (popping pauses) | "paused"
+ *                 (cannot be written: what is in hand waits) | "broken" (for long now:
+ *                 served without it, launches are refused), "writer_age": time of the
+ *                 batch under way in microseconds, "queued", "batches", "writes",
+ *                 "error": text or null, "damaged": name of a damaged state.db that
+ *                 was moved aside, or null}
  *   "kinds"       {kind: {"outcomes": {outcome: count}, "sum": seconds,
  *                 "buckets": {"0.005": count, ..., "+Inf": count}}}, popped to answered,
  *                 counts are cumulative

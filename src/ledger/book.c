@@ -4,8 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
+#include "ledger/recover.h"
 
 struct id_key {
 	char text[24];
@@ -105,6 +107,19 @@ dg_book_state(struct dg_entry *en, enum dg_entry_state st)
 }
 
 void
+dg_book_answered(struct dg_book *b, struct dg_entry *en)
+{
+	b->answered++;
+	dg_book_state(en, DG_ENTRY_ANSWERED);
+	b->bytes -= en->bytes;
+	dg_blob_clear(&en->body);
+	en->bytes = en->answer.n;
+	b->bytes += en->bytes;
+	TAILQ_INSERT_TAIL(&b->out, en, out);
+	en->in_out = true;
+}
+
+void
 dg_book_drop(struct dg_book *b, struct dg_entry *en)
 {
 	struct id_key k;
@@ -146,6 +161,27 @@ const struct dg_tombstone *
 dg_book_tombstone(const struct dg_book *b, struct dg_str request_id)
 {
 	return dg_map_get(&b->tombstones, request_id);
+}
+
+size_t
+dg_book_expire(struct dg_book *b, int64_t now)
+{
+	auto_buf old = DG_BUF_INIT; /* keys, each with its NUL */
+	size_t n = 0;
+
+	DG_MAP_EACH(&b->tombstones, s)
+	if (dg_tombstone_old(((struct dg_tombstone *)s->value)->wall, now)) {
+		dg_buf_add(&old, s->key, s->n);
+		dg_buf_addc(&old, '\0');
+	}
+	for (const char *p = old.p; p && p < old.p + old.n; p += strlen(p) + 1, n++) {
+		struct dg_tombstone *t = dg_map_del(&b->tombstones, dg_str(p));
+
+		if (t)
+			dg_buf_clear(&t->answer);
+		free(t);
+	}
+	return n;
 }
 
 size_t

@@ -38,9 +38,10 @@ struct dg_entry {
 	uint64_t kind, branch, expire, popped, attempt;
 	char *request_id, *api, *deployment, *location, *error;
 	struct dg_blob body, answer;
-	size_t bytes;  /* of the body, for the credit */
+	size_t bytes;  /* of the body, once there is one of the answer: for the credit */
 	dg_usec since; /* when the state was reached */
 	bool held;     /* a worker on a new link says that it has it */
+	bool unstored; /* taken while the store was broken: it does not know of it */
 };
 
 TAILQ_HEAD(dg_entries, dg_entry);
@@ -72,12 +73,17 @@ struct dg_entry *dg_book_add(struct dg_book *b, uint64_t id,
 struct dg_entry *dg_book_by_id(const struct dg_book *b, uint64_t id);
 struct dg_entry *dg_book_by_request(const struct dg_book *b, struct dg_str request_id);
 void dg_book_state(struct dg_entry *en, enum dg_entry_state st);
+/* The answer stands: the body goes, the answer waits in the queue for the reporter. What
+ * waits there takes room like what comes in: popping stops first, nothing is dropped. */
+void dg_book_answered(struct dg_book *b, struct dg_entry *en);
 void dg_book_drop(struct dg_book *b, struct dg_entry *en);
 
 void dg_book_bury(
 	struct dg_book *b, struct dg_str request_id, struct dg_str answer, int64_t wall);
 const struct dg_tombstone *dg_book_tombstone(
 	const struct dg_book *b, struct dg_str request_id);
+/* Those that are too old go (recover.h); how many. */
+size_t dg_book_expire(struct dg_book *b, int64_t now);
 
 /* How many requests and bytes may still come in. */
 size_t dg_book_room(const struct dg_book *b);

@@ -17,19 +17,18 @@
 void
 dg_intake_credit(struct dg_ledger *l)
 {
-	size_t room = dg_book_room(&l->book), bytes = dg_book_room_bytes(&l->book);
-	struct dg_store_health h;
+	bool pop = dg_may_pop(l->durability);
+	size_t room = pop ? dg_book_room(&l->book) : 0;
+	size_t bytes = pop ? dg_book_room_bytes(&l->book) : 0;
 	struct dg_peer *p;
 
-	dg_store_health(l->store, &h);
-	if (h.broken)
-		return; /* stop popping first */
 	TAILQ_FOREACH (p, &l->peers, entry) {
 		struct dg_msg_credit m = {p->taken + room, p->taken_bytes + bytes};
 
 		if (p->role != DG_ROLE_POLLER)
 			continue;
-		if (m.requests < p->credit + CREDIT_STEP && p->credit > p->taken &&
+		if (pop && room && bytes && m.requests < p->credit + CREDIT_STEP &&
+			p->credit > p->taken &&
 			m.bytes < p->credit_bytes + DG_PENDING_BYTES / 4 &&
 			p->credit_bytes > p->taken_bytes)
 			continue;
@@ -71,7 +70,13 @@ on_request(struct dg_ledger *l, struct dg_peer *p, uint64_t seq, struct dg_msg_r
 	}
 	if (en) { /* already ours: the poller's second try, or the control plane's */
 		l->book.repeated++;
-		dg_ledger_wait(l, DG_WAIT_REPEATED, en->ticket, en->id, epoch, seq);
+		if (dg_may_serve_unstored(l->durability))
+			dg_intake_recorded(l, &(struct dg_wait){.what = DG_WAIT_REPEATED,
+						      .epoch = epoch,
+						      .seq = seq});
+		else
+			dg_ledger_wait(
+				l, DG_WAIT_REPEATED, en->ticket, en->id, epoch, seq);
 		return;
 	}
 	en = dg_book_add(&l->book, 0, m, &m->body);
@@ -90,6 +95,16 @@ on_request(struct dg_ledger *l, struct dg_peer *p, uint64_t seq, struct dg_msg_r
 		.body = dg_blob_body(&en->body),
 	};
 	(void)DG_CRASH(RECORDING);
+	if (dg_may_serve_unstored(l->durability)) {
+		en->unstored = true;
+		if (t)
+			(void)dg_blob_from(&en->answer, dg_buf_str(&t->answer), NULL);
+		dg_intake_recorded(l, &(struct dg_wait){.what = DG_WAIT_RECORDED,
+					      .id = en->id,
+					      .epoch = epoch,
+					      .seq = seq});
+		return;
+	}
 	en->ticket = dg_store_record(l->store, &row);
 	if (t) {
 		l->book.repeated++;

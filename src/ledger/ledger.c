@@ -6,11 +6,11 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "base/rand.h"
 #include "log/log.h"
 
 #define TICK_EVERY (5 * DG_SEC)
 #define SWEEP_AFTER (20 * DG_SEC)
+#define EXPIRE_EVERY (60 * DG_MINUTE)
 
 struct dg_peer *
 dg_ledger_peer(struct dg_ledger *l, enum dg_role role, const char *inst)
@@ -61,8 +61,8 @@ dg_ledger_wait(struct dg_ledger *l, enum dg_wait_what what, uint64_t ticket, uin
 	TAILQ_INSERT_TAIL(&l->waits, wt, entry);
 }
 
-static void
-acknowledge(struct dg_ledger *l)
+void
+dg_ledger_acknowledge(struct dg_ledger *l)
 {
 	struct dg_peer *p;
 
@@ -73,12 +73,79 @@ acknowledge(struct dg_ledger *l)
 		}
 }
 
+static const char *
+durability_words(enum dg_durability d)
+{
+	static const char *const words[] = {
+		[DG_DURABLE] = "the store can be written",
+		[DG_DURABLE_NONE] = "requests are kept in memory only",
+		[DG_DURABLE_SLOW] = "the store is slow: popping pauses",
+		[DG_DURABLE_PAUSED] = "the store cannot be written: popping pauses, what "
+				      "is in hand waits",
+		[DG_DURABLE_BROKEN] = "the store is broken: requests are served without "
+				      "being remembered, launches are refused",
+	};
+
+	return words[d];
+}
+
+/* The store does not come back soon: what may be served without it need not wait. What
+ * must not happen twice is kept waiting (an intent, a run's handle) or goes back, to be
+ * refused. */
 static void
-on_committed(void *arg, uint64_t ticket)
+let_go(struct dg_ledger *l)
+{
+	struct dg_wait *wt, *next;
+
+	for (wt = TAILQ_FIRST(&l->waits); wt; wt = next) {
+		struct dg_entry *en = dg_book_by_id(&l->book, wt->id);
+
+		next = TAILQ_NEXT(wt, entry);
+		if (wt->what == DG_WAIT_INTENT || wt->what == DG_WAIT_HANDLE)
+			continue;
+		TAILQ_REMOVE(&l->waits, wt, entry);
+		if (wt->what == DG_WAIT_RECORDED || wt->what == DG_WAIT_REPEATED) {
+			dg_intake_recorded(l, wt);
+		} else if (wt->what != DG_WAIT_SENT) {
+			dg_work_committed(l, wt);
+		} else if (en && en->state == DG_ENTRY_SENDING) {
+			dg_lanes_done(&l->book.lanes, &en->lane);
+			dg_work_add(l, en);
+		}
+		free(wt);
+	}
+	dg_ledger_acknowledge(l);
+}
+
+void
+dg_ledger_look(struct dg_ledger *l)
+{
+	struct dg_store_health h;
+	enum dg_durability d;
+
+	dg_store_health(l->store, &h);
+	d = dg_durability(&h);
+	if (d == l->durability)
+		return;
+	l->durability = d;
+	if (d == DG_DURABLE || d == DG_DURABLE_NONE)
+		dg_log(LOG_NOTICE, "%s", durability_words(d));
+	else
+		dg_log(d == DG_DURABLE_SLOW ? LOG_WARNING : LOG_ERR, "%s%s%s",
+			durability_words(d), h.error[0] ? ": " : "", h.error);
+	if (dg_may_serve_unstored(d))
+		let_go(l);
+	if (dg_ledger_peer(l, DG_ROLE_STATUS, ""))
+		dg_mirror_own(l);
+}
+
+void
+dg_ledger_committed(void *arg, uint64_t ticket)
 {
 	struct dg_ledger *l = arg;
 	struct dg_wait *wt;
 
+	dg_ledger_look(l);
 	while ((wt = TAILQ_FIRST(&l->waits)) && wt->ticket <= ticket) {
 		TAILQ_REMOVE(&l->waits, wt, entry);
 		if (wt->what == DG_WAIT_RECORDED || wt->what == DG_WAIT_REPEATED)
@@ -87,7 +154,7 @@ on_committed(void *arg, uint64_t ticket)
 			dg_work_committed(l, wt);
 		free(wt);
 	}
-	acknowledge(l);
+	dg_ledger_acknowledge(l);
 	dg_work_pump(l);
 	dg_out_pump(l);
 	dg_intake_credit(l);
@@ -157,6 +224,7 @@ peer_batch_end(struct dg_link *link, void *arg)
 	struct dg_peer *p = arg;
 
 	(void)link;
+	dg_ledger_acknowledge(p->ledger);
 	dg_work_pump(p->ledger);
 	dg_out_pump(p->ledger);
 	dg_intake_credit(p->ledger);
@@ -237,69 +305,18 @@ on_control(struct dg_worker *w, enum dg_msg_type type, uint64_t id, void *payloa
 		on_peer(w->data, payload);
 }
 
-/* Start: what the store remembers. */
-
+/* The store could not be opened at first and now is: what it remembers is read by a
+ * ledger that starts anew, once all that only this one knows is told. */
 static void
-load_request(void *arg, const struct dg_row_request *row)
+read_it_now(struct dg_ledger *l)
 {
-	struct dg_ledger *l = arg;
-	struct dg_body body = row->body;
-	struct dg_msg_request m = {
-		.kind = row->kind,
-		.branch = row->branch,
-		.expire = row->expire,
-		.popped = row->popped,
-		.request_id = row->request_id,
-		.api = row->api,
-		.deployment = row->deployment,
-		.location = row->location,
-		.error = row->error,
-	};
-	struct dg_entry *en;
+	const struct dg_entry *en;
 
-	body.fd = -1; /* a copy: the loader's body lives for the call */
-	en = dg_book_add(&l->book, row->id, &m, &body);
-	if (row->stage == DG_REQ_ANSWERED) {
-		(void)dg_blob_from(
-			&en->answer, dg_strn(row->answer.p, row->answer.n), NULL);
-		dg_out_answered(l, en);
-		return;
-	}
-	en->attempt = row->stage == DG_REQ_SENT ? 1 : 0;
-	dg_work_add(l, en);
-}
-
-static void
-load_handle(void *arg, const struct dg_row_handle *row)
-{
-	dg_work_known(arg, row);
-}
-
-static void
-load_tombstone(void *arg, const struct dg_row_tombstone *row)
-{
-	dg_book_bury(&((struct dg_ledger *)arg)->book, row->request_id, row->answer,
-		row->wall);
-}
-
-static void
-load_meta(void *arg, struct dg_str key, struct dg_str value)
-{
-	struct dg_ledger *l = arg;
-	char text[24];
-
-	if (dg_str_is(key, "agent_id"))
-		snprintf(l->agent_id, sizeof l->agent_id, "%.*s", DG_FMT(value));
-	else if (dg_str_is(key, "installation"))
-		snprintf(l->installation, sizeof l->installation, "%.*s", DG_FMT(value));
-	else if (dg_str_is(key, "workspace"))
-		dg_buf_addstr(&l->workspace, value);
-	else if (dg_str_is(key, "scope"))
-		dg_buf_addstr(&l->scope, value);
-	else if (dg_str_is(key, "workspace_wall")) {
-		snprintf(text, sizeof text, "%.*s", DG_FMT(value));
-		l->workspace_wall = strtoull(text, NULL, 10);
-	}
+	TAILQ_FOREACH (en, &l->book.all, all)
+		if (en->unstored)
+			return;
+	dg_log(LOG_NOTICE, "the store can be read now: the ledger starts anew with it");
+	dg_worker_exit(l->w, 1);
 }
 
 static int
@@ -309,25 +326,28 @@ on_tick(sd_event_source *s, uint64_t usec, void *arg)
 	struct dg_store_health h;
 
 	(void)usec;
+	dg_ledger_look(l);
 	dg_store_health(l->store, &h);
-	if (h.broken != l->said_broken) {
-		l->said_broken = h.broken;
-		if (h.broken)
-			dg_log(LOG_ERR, "the store cannot be written, popping stops: %s",
-				h.error);
-		else
-			dg_log(LOG_NOTICE, "the store can be written again");
-	}
 	dg_worker_say(l->w, "%zu requests, store %s", l->book.count,
-		!h.durable ? "in memory"
-		: h.broken ? "broken"
-			   : "fine");
+		l->durability == DG_DURABLE        ? "fine"
+		: l->durability == DG_DURABLE_NONE ? "in memory"
+						   : dg_durability_name(l->durability));
 	if (!h.broken)
 		dg_worker_success(l->w);
 	if (dg_ledger_peer(l, DG_ROLE_STATUS, ""))
 		dg_mirror_own(l);
+	if (dg_now() - l->expired > EXPIRE_EVERY) {
+		l->expired = dg_now();
+		(void)dg_book_expire(&l->book, dg_wall_usec());
+	}
+	if (h.durable && h.opened)
+		dg_start_reserve_ids(l);
+	dg_work_pump(l);
+	dg_out_pump(l);
 	dg_intake_credit(l);
-	sd_event_source_set_time(s, dg_now() + TICK_EVERY);
+	if (h.reopened)
+		read_it_now(l);
+	sd_event_source_set_time(s, dg_now() + (h.broken ? DG_SEC : TICK_EVERY));
 	sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 	return 0;
 }
@@ -345,9 +365,6 @@ static int
 setup(struct dg_worker *w, struct dg_err *e)
 {
 	struct dg_ledger *l = dg_new(struct dg_ledger);
-	struct dg_store_loader load = {
-		load_request, load_handle, load_tombstone, load_meta, l};
-	const char *dir = dg_settings_str(w->settings, "daglet.state_dir");
 	int r;
 
 	w->data = l;
@@ -359,22 +376,10 @@ setup(struct dg_worker *w, struct dg_err *e)
 	TAILQ_INIT(&l->waits);
 	l->known = DG_MAP_INIT;
 	l->states = DG_MAP_INIT;
-	r = dg_store_open(&l->store, w->event, dir && dir[0] ? dir : NULL, &load,
-		on_committed, l, e);
+	l->expired = dg_now();
+	r = dg_start(l, e);
 	if (r < 0)
 		return r;
-	/* Ids are never used twice, also when the store was empty: others may still hold
-	 * old ones. Requests are slower than microseconds. */
-	if (l->book.next_id < (uint64_t)dg_wall_usec())
-		l->book.next_id = (uint64_t)dg_wall_usec();
-	if (!l->agent_id[0]) {
-		dg_uuid4(l->agent_id);
-		dg_store_meta(l->store, "agent_id", dg_str(l->agent_id));
-	}
-	if (!l->installation[0]) {
-		dg_random_hex(l->installation, 32);
-		dg_store_meta(l->store, "installation", dg_str(l->installation));
-	}
 	r = sd_event_add_time(w->event, &l->tick, CLOCK_MONOTONIC,
 		dg_now() + TICK_EVERY / 5, 500 * DG_MSEC, on_tick, l);
 	if (r >= 0)
@@ -382,10 +387,6 @@ setup(struct dg_worker *w, struct dg_err *e)
 			DG_SEC, on_sweep, l);
 	if (r < 0)
 		return dg_fail(e, DG_TRANSPORT, -r, "cannot make a timer");
-	if (l->book.count)
-		dg_log(LOG_NOTICE, "%zu requests are taken up again", l->book.count);
-	if (!dir || !dir[0])
-		dg_log(LOG_WARNING, "no state folder: requests are kept in memory only");
 	return 0;
 }
 

@@ -5,7 +5,8 @@
  *   out.c      ledger <-> reporter: deliveries, calls for the launcher
  *   mirror.c   what is shown: states, troubles, commands
  *   book.c     the requests in memory (pure); lanes.c who is next (pure)
- *   store.c    what survives
+ *   start.c    what the store remembers is taken up again
+ *   store.c    what survives; recover.c, durability.c (pure): what is done with it
  */
 #ifndef DG_LEDGER_LEDGER_H
 #define DG_LEDGER_LEDGER_H
@@ -13,6 +14,7 @@
 #include <sys/queue.h>
 
 #include "ledger/book.h"
+#include "ledger/durability.h"
 #include "ledger/store.h"
 #include "worker/worker.h"
 
@@ -47,7 +49,8 @@ enum dg_wait_what {
 	DG_WAIT_SENT,
 	DG_WAIT_ANSWERED,
 	DG_WAIT_INTENT,
-	DG_WAIT_HANDLE,
+	DG_WAIT_HANDLE, /* of a run */
+	DG_WAIT_SERVER,
 };
 
 struct dg_wait {
@@ -124,7 +127,10 @@ struct dg_ledger {
 	struct dg_buf workspace, scope, ttl;
 	uint64_t workspace_wall;
 	sd_event_source *tick, *sweep;
-	bool said_broken;
+	enum dg_durability durability; /* as it was last looked at */
+	struct dg_buf start_forget;    /* ids, while the store is read */
+	uint64_t ids_reserved;         /* ids below may have been used: meta "ids" */
+	dg_usec expired;               /* when tombstones were last looked through */
 };
 
 /* ledger.c */
@@ -135,6 +141,16 @@ void dg_peer_send(
 	struct dg_peer *p, enum dg_msg_type type, uint64_t id, const void *payload);
 void dg_ledger_wait(struct dg_ledger *l, enum dg_wait_what what, uint64_t ticket,
 	uint64_t id, uint32_t epoch, uint64_t seq);
+
+/* Look at the store anew; says what changed, and lets go what need not wait for it. */
+void dg_ledger_look(struct dg_ledger *l);
+void dg_ledger_acknowledge(struct dg_ledger *l);
+dg_store_committed_fn dg_ledger_committed;
+
+/* start.c: what the store remembers, and what is done with it. */
+int dg_start(struct dg_ledger *l, struct dg_err *e);
+/* Ids are never used twice, whatever the clock says: keep some ahead of those in use. */
+void dg_start_reserve_ids(struct dg_ledger *l);
 
 /* intake.c */
 void dg_intake_linked(struct dg_peer *p);

@@ -301,12 +301,13 @@ dg_mirror_own(struct dg_ledger *l)
 	dg_jw_close_object(&w);
 	dg_jw_key(&w, "store");
 	dg_jw_open_object(&w);
-	dg_jw_kstr(&w, "durability", !h.durable ? "none" : h.broken ? "broken" : "full");
+	dg_jw_kstr(&w, "durability", dg_durability_name(dg_durability(&h)));
 	dg_jw_kint(&w, "writer_age", (int64_t)h.batch_age);
 	dg_jw_kint(&w, "queued", (int64_t)h.queued);
 	dg_jw_kint(&w, "batches", (int64_t)h.batches);
 	dg_jw_kint(&w, "writes", (int64_t)h.writes);
 	dg_jw_kstr(&w, "error", h.broken ? h.error : NULL);
+	dg_jw_kstr(&w, "damaged", h.damaged[0] ? h.damaged : NULL);
 	dg_jw_close_object(&w);
 	add_kinds(l, &w);
 	dg_jw_close_object(&w);

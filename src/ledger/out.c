@@ -21,11 +21,7 @@ reporter(struct dg_ledger *l)
 void
 dg_out_answered(struct dg_ledger *l, struct dg_entry *en)
 {
-	l->book.answered++;
-	dg_book_state(en, DG_ENTRY_ANSWERED);
-	dg_blob_clear(&en->body);
-	TAILQ_INSERT_TAIL(&l->book.out, en, out);
-	en->in_out = true;
+	dg_book_answered(&l->book, en);
 }
 
 static void
@@ -124,7 +120,9 @@ static void
 forget(struct dg_ledger *l, struct dg_entry *en)
 {
 	(void)DG_CRASH(DELIVERED);
-	if (dg_entry_is_launch(en)) {
+	if (en->unstored)
+		; /* the store never knew of it */
+	else if (dg_entry_is_launch(en)) {
 		struct dg_str id = dg_str(en->request_id),
 			      answer = dg_blob_str(&en->answer);
 

@@ -14,6 +14,9 @@
 #include "ledger/store_sql.h"
 
 #define RETRY_EVERY (500 * DG_MSEC)
+/* Compacted when there was nothing to write for so long, and at least so often. */
+#define IDLE_BEFORE_CARE (5 * DG_SEC)
+#define CARE_EVERY (60 * DG_MINUTE)
 
 STAILQ_HEAD(write_queue, dg_write);
 
@@ -23,16 +26,19 @@ struct dg_store {
 	dg_store_committed_fn *committed;
 	void *arg;
 	bool durable;
+	char *dir;
 	uint64_t next_ticket;
 	/* shared with the writer, under the lock */
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	struct write_queue queue;
 	uint64_t queued, done_ticket, batches, writes;
-	dg_usec batch_since;
-	bool stop, broken, ended;
-	char error[512];
+	dg_usec batch_since, broken_since;
+	bool stop, broken, ended, opened, reopened;
+	char error[DG_ERR_TEXT], damaged[64];
 	/* the writer's own */
+	dg_usec cared;
+	bool dirty; /* written since it was cared for */
 	pthread_t thread;
 	struct dg_sql sql;
 };
@@ -56,6 +62,37 @@ free_all(struct write_queue *q)
 	}
 }
 
+/* Open, with what is damaged out of the way. */
+static int
+open_sql(struct dg_store *s, struct dg_err *e)
+{
+	int r = dg_sql_open(&s->sql, s->dir, e);
+
+	if (r < 0 && dg_sql_is_damage(e)) {
+		dg_sql_close(&s->sql);
+		r = dg_care_move_aside(s->dir, e);
+		if (r == 0)
+			r = dg_sql_open(&s->sql, s->dir, e);
+	}
+	if (r < 0)
+		dg_sql_close(&s->sql);
+	return r;
+}
+
+/* In the writer: what could not be opened at the start. */
+static int
+open_again(struct dg_store *s, struct dg_err *e)
+{
+	int r = open_sql(s, e);
+
+	pthread_mutex_lock(&s->lock);
+	s->reopened |= r == 0;
+	if (r == 0)
+		dg_care_damaged(&s->sql, s->damaged, sizeof s->damaged);
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
 static int
 write_batch(struct dg_store *s, const struct write_queue *batch, struct dg_err *e)
 {
@@ -63,6 +100,11 @@ write_batch(struct dg_store *s, const struct write_queue *batch, struct dg_err *
 	bool full = false;
 	int r;
 
+	if (!s->sql.db) {
+		r = open_again(s, e);
+		if (r < 0)
+			return r;
+	}
 	STAILQ_FOREACH (w, batch, entry)
 		full |= w->full;
 	r = dg_sql_begin(&s->sql, full, e);
@@ -76,20 +118,55 @@ write_batch(struct dg_store *s, const struct write_queue *batch, struct dg_err *
 	return r;
 }
 
+static void
+deadline(struct timespec *ret, dg_usec after)
+{
+	clock_gettime(CLOCK_MONOTONIC, ret);
+	ret->tv_sec += (time_t)(after / DG_SEC);
+	ret->tv_nsec += (long)(after % DG_SEC * 1000);
+	ret->tv_sec += ret->tv_nsec / 1000000000;
+	ret->tv_nsec %= 1000000000;
+}
+
 /* Under the lock. False: asked to stop. */
 static bool
 wait_a_bit(struct dg_store *s)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)(RETRY_EVERY * 1000);
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
+	deadline(&until, RETRY_EVERY);
 	while (!s->stop)
 		if (pthread_cond_timedwait(&s->more, &s->lock, &until) == ETIMEDOUT)
 			return true;
 	return false;
+}
+
+/* Under the lock. Until there is something to write; in between the store is cared for.
+ */
+static void
+wait_for_work(struct dg_store *s)
+{
+	while (STAILQ_EMPTY(&s->queue) && !s->stop) {
+		struct dg_err ignored; /* nobody waits for it: the next turn may do it */
+		struct timespec until;
+		bool more;
+
+		if (!s->opened && !s->reopened)
+			return;
+		if (!s->dirty) {
+			pthread_cond_wait(&s->more, &s->lock);
+			continue;
+		}
+		deadline(&until, IDLE_BEFORE_CARE);
+		if (pthread_cond_timedwait(&s->more, &s->lock, &until) != ETIMEDOUT)
+			continue;
+		s->dirty = false;
+		pthread_mutex_unlock(&s->lock);
+		more = dg_care_compact(&s->sql, &ignored) > 0;
+		s->cared = dg_now();
+		pthread_mutex_lock(&s->lock);
+		s->dirty |= more;
+	}
 }
 
 static void *
@@ -104,11 +181,11 @@ writer(void *arg)
 		struct dg_err e = {0};
 		struct dg_write *last;
 		uint64_t n = 0;
+		bool broke;
 		int r;
 
-		while (STAILQ_EMPTY(&s->queue) && !s->stop)
-			pthread_cond_wait(&s->more, &s->lock);
-		if (STAILQ_EMPTY(&s->queue))
+		wait_for_work(s);
+		if (STAILQ_EMPTY(&s->queue) && s->stop)
 			break;
 		STAILQ_CONCAT(&batch, &s->queue);
 		s->batch_since = dg_now();
@@ -116,7 +193,15 @@ writer(void *arg)
 		r = write_batch(s, &batch, &e);
 		pthread_mutex_lock(&s->lock);
 		s->batch_since = 0;
+		broke = r < 0 && !s->broken;
 		s->broken = r < 0;
+		s->dirty |= r == 0;
+		if (r == 0)
+			s->broken_since = 0;
+		else if (!s->broken_since)
+			s->broken_since = dg_now();
+		if (broke) /* the loop stops popping at once */
+			(void)!write(s->wake, &one, sizeof one);
 		if (r < 0) {
 			dg_err_text(&e, s->error, sizeof s->error);
 			STAILQ_CONCAT(&batch, &s->queue); /* younger ones behind */
@@ -135,6 +220,10 @@ writer(void *arg)
 		pthread_mutex_unlock(&s->lock);
 		free_all(&batch);
 		(void)!write(s->wake, &one, sizeof one);
+		if (dg_now() - s->cared > CARE_EVERY) { /* never idle: now, then */
+			(void)dg_care_compact(&s->sql, &e);
+			s->cared = dg_now();
+		}
 		pthread_mutex_lock(&s->lock);
 	}
 	s->ended = true;
@@ -180,6 +269,39 @@ start_writer(struct dg_store *s, struct dg_err *e)
 	return 0;
 }
 
+/* A disk that does not let us is no reason not to start: the writer goes on trying. */
+static int
+open_at_start(struct dg_store *s, const struct dg_store_loader *load, struct dg_err *e)
+{
+	int r = open_sql(s, e);
+
+	s->cared = dg_now();
+	if (r < 0 && e->cls != DG_TRANSPORT)
+		return r;
+	if (r < 0) {
+		s->broken = true;
+		s->broken_since = dg_now();
+		dg_err_text(e, s->error, sizeof s->error);
+		return 0;
+	}
+	s->opened = s->dirty = true;
+	dg_care_damaged(&s->sql, s->damaged, sizeof s->damaged);
+	r = dg_sql_load(&s->sql, load, e);
+	if (r < 0 && dg_sql_is_damage(e)) {
+		/* Some of it has been read: another start begins without it. */
+		char text[DG_ERR_TEXT];
+
+		dg_err_text(e, text, sizeof text);
+		dg_sql_close(&s->sql);
+		if (dg_care_move_aside(s->dir, e) == 0)
+			dg_fail(e, DG_TRANSPORT, 0, "%.300s; it was moved aside", text);
+		return -DG_TRANSPORT;
+	}
+	if (r == 0)
+		(void)dg_care_orphans(&s->sql);
+	return r;
+}
+
 int
 dg_store_open(struct dg_store **ret, sd_event *event, const char *dir,
 	const struct dg_store_loader *load, dg_store_committed_fn *committed, void *arg,
@@ -199,9 +321,8 @@ dg_store_open(struct dg_store **ret, sd_event *event, const char *dir,
 	if (r == 0 && sd_event_add_io(event, &s->io, s->wake, EPOLLIN, on_wake, s) < 0)
 		r = dg_fail(e, DG_TRANSPORT, 0, "cannot watch the store");
 	if (r == 0 && dir) {
-		r = dg_sql_open(&s->sql, dir, e);
-		if (r == 0)
-			r = dg_sql_load(&s->sql, load, e);
+		s->dir = dg_xstrdup(dir);
+		r = open_at_start(s, load, e);
 		if (r == 0)
 			r = start_writer(s, e);
 	}
@@ -231,6 +352,7 @@ dg_store_close(struct dg_store *s)
 	sd_event_source_disable_unref(s->io);
 	dg_closep(&s->wake);
 	pthread_mutex_destroy(&s->lock);
+	free(s->dir);
 	free(s);
 }
 
@@ -378,12 +500,16 @@ dg_store_health(struct dg_store *s, struct dg_store_health *ret)
 
 	*ret = (struct dg_store_health){.durable = s->durable};
 	pthread_mutex_lock(&s->lock);
+	ret->opened = s->opened;
+	ret->reopened = s->reopened;
 	ret->broken = s->broken;
+	ret->broken_for = s->broken_since ? now - s->broken_since : 0;
 	ret->batch_age = s->batch_since ? now - s->batch_since : 0;
 	ret->queued = s->queued;
 	ret->batches = s->batches;
 	ret->writes = s->writes;
 	if (s->broken)
 		memcpy(ret->error, s->error, sizeof ret->error);
+	memcpy(ret->damaged, s->damaged, sizeof ret->damaged);
 	pthread_mutex_unlock(&s->lock);
 }

@@ -3,9 +3,12 @@
  * One writer thread owns the SQLite handle; the loop queues writes and is told in batches
  * what has been committed. A batch is one transaction; it is synced (FULL) when any write
  * in it asks for it. Bodies above DG_SPOOL_MIN are files in spool/, written before the
- * row that names them. A store that cannot be written keeps its queue and tries again;
- * its age and last error are for all to see. Without a folder everything is in memory
- * only. No secret comes in here.
+ * row that names them and removed after the row is. A store that cannot be written keeps
+ * its queue and tries again; its age and last error are for all to see. A damaged one is
+ * moved aside, as state.db.damaged-TIME, and an empty one takes its place. One that the
+ * disk does not let us open is tried again by the writer, which then writes what was
+ * queued; what it remembers is read at the next start. When nothing is to be written it
+ * is compacted. Without a folder everything is in memory only. No secret comes in here.
  */
 #ifndef DG_LEDGER_STORE_H
 #define DG_LEDGER_STORE_H
@@ -31,6 +34,8 @@ struct dg_row_request {
 	uint64_t kind, branch, expire, popped;
 	struct dg_str request_id, api, deployment, location, error;
 	struct dg_body body, answer;
+	/* loaded: the bytes were in spool/ and are gone; `error` says which */
+	bool body_gone, answer_gone;
 };
 
 struct dg_row_handle {
@@ -63,8 +68,8 @@ struct dg_store_loader {
 	void *arg;
 };
 
-/* DIR NULL: memory only. Errors: DG_CONFIG (not writable, used by another daglet, a store
- * that is too new), DG_TRANSPORT (disk). */
+/* DIR NULL: memory only. Errors: DG_CONFIG (no such folder, used by another daglet, a
+ * store that is too new). Trouble of the disk is none: see `opened`. */
 int dg_store_open(struct dg_store **ret, sd_event *event, const char *dir,
 	const struct dg_store_loader *load, dg_store_committed_fn *committed, void *arg,
 	struct dg_err *e);
@@ -84,12 +89,16 @@ uint64_t dg_store_handle(struct dg_store *s, const struct dg_row_handle *row);
 uint64_t dg_store_meta(struct dg_store *s, const char *key, struct dg_str value);
 
 struct dg_store_health {
-	bool durable;      /* false: memory only */
-	bool broken;       /* the last write failed and is being tried again */
-	dg_usec batch_age; /* how long the batch under way has been taking, 0: none */
-	uint64_t queued;   /* writes not yet committed */
+	bool durable;       /* false: memory only */
+	bool opened;        /* false: what it remembers is not known, because... */
+	bool reopened;      /* it was not at first: a new start would read it now */
+	bool broken;        /* the last write failed and is being tried again */
+	dg_usec broken_for; /* since when nothing could be written, 0: it can */
+	dg_usec batch_age;  /* how long the batch under way has been taking, 0: none */
+	uint64_t queued;    /* writes not yet committed */
 	uint64_t batches, writes;
-	char error[512];
+	char error[DG_ERR_TEXT]; /* why broken */
+	char damaged[64];        /* the newest file that was moved aside, or "" */
 };
 void dg_store_health(struct dg_store *s, struct dg_store_health *ret);
 

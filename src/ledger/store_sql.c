@@ -15,7 +15,8 @@
 /* Raise VERSION with every change; MIN_READER is the oldest build that may open it. */
 #define SCHEMA_VERSION 1
 #define SCHEMA_MIN_READER 1
-#define TOMBSTONE_DAYS 7
+#define DAMAGE_CHECK_MAX                                                                 \
+	(64 << 20) /* a larger file's pages are checked as they are read */
 
 static const char schema[] =
 	"CREATE TABLE request("
@@ -33,27 +34,39 @@ static const char schema[] =
 	"CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;";
 
 /* NULL in body or answer: the bytes are in spool/<id>.body or .answer. */
-enum { STMT_TOMBSTONE = DG_W_COUNT, STMT_UNHANDLE, STMT_OLD };
+enum { STMT_TOMBSTONE = DG_W_COUNT, STMT_UNHANDLE };
+
+/* Says whether files in spool/ go with it. */
+#define DELETE                                                                           \
+	"DELETE FROM request WHERE id=? RETURNING body IS NULL OR"                       \
+	" (stage=3 AND answer IS NULL)"
 
 static const char *const texts[] = {
 	[DG_W_RECORD] =
-		"INSERT OR REPLACE INTO request VALUES(?,?,?,?,?,?,?,?,?,?,?,?,NULL)",
+		("INSERT OR REPLACE INTO request(id,stage,kind,branch,expire,popped,"
+		 "request_id,api,deployment,location,error,body)"
+		 " VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"),
 	[DG_W_SENT] = "UPDATE request SET stage=2 WHERE id=?",
 	[DG_W_ANSWER] = "UPDATE request SET stage=3, answer=?2 WHERE id=?1",
-	[DG_W_FORGET] = "DELETE FROM request WHERE id=?",
-	[DG_W_BURY] = "DELETE FROM request WHERE id=?",
-	[DG_W_HANDLE] = "INSERT OR REPLACE INTO handle VALUES(?,?,?,?,?,?,?,?,?)",
-	[DG_W_META] = "INSERT OR REPLACE INTO meta VALUES(?,?)",
-	[STMT_TOMBSTONE] = "INSERT OR REPLACE INTO tombstone VALUES(?,?,?)",
+	[DG_W_FORGET] = DELETE,
+	[DG_W_BURY] = DELETE,
+	[DG_W_HANDLE] = ("INSERT OR REPLACE INTO handle(what,key,stage,request,wall,"
+			 "deployment,location,nonce,handle) VALUES(?,?,?,?,?,?,?,?,?)"),
+	[DG_W_META] = "INSERT OR REPLACE INTO meta(key,value) VALUES(?,?)",
+	[STMT_TOMBSTONE] =
+		"INSERT OR REPLACE INTO tombstone(request_id,wall,answer) VALUES(?,?,?)",
 	[STMT_UNHANDLE] = "DELETE FROM handle WHERE what=? AND key=?",
-	[STMT_OLD] = "DELETE FROM tombstone WHERE wall<?",
 };
 
-static int
-fail_sql(struct dg_sql *q, struct dg_err *e, const char *what)
+int
+dg_sql_fail(struct dg_sql *q, struct dg_err *e, const char *what)
 {
 	int code = sqlite3_extended_errcode(q->db), sys = sqlite3_system_errno(q->db);
 
+	struct dg_err own;
+
+	if (!e)
+		e = &own;
 	dg_fail(e, DG_TRANSPORT, 0, "state.db: %s: %s%s%s", what, sqlite3_errmsg(q->db),
 		sys ? ": " : "", sys ? strerror(sys) : "");
 	if ((code & 0xff) == SQLITE_FULL)
@@ -64,17 +77,18 @@ fail_sql(struct dg_sql *q, struct dg_err *e, const char *what)
 			"is another daglet using this state folder? Give each its own");
 	} else if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB) {
 		e->cls = DG_CONFIG;
+		e->num = EUCLEAN;
 		dg_err_next(e, "move state.db away to start without what it remembered");
 	}
-	return -DG_TRANSPORT;
+	return -e->cls;
 }
 
-static int
-exec(struct dg_sql *q, const char *sql, struct dg_err *e)
+int
+dg_sql_exec(struct dg_sql *q, const char *sql, struct dg_err *e)
 {
 	return sqlite3_exec(q->db, sql, NULL, NULL, NULL) == SQLITE_OK
 		       ? 0
-		       : fail_sql(q, e, sql);
+		       : dg_sql_fail(q, e, sql);
 }
 
 static int
@@ -85,7 +99,7 @@ pragma_int(struct dg_sql *q, const char *sql, int *ret, struct dg_err *e)
 
 	if (sqlite3_prepare_v2(q->db, sql, -1, &st, NULL) != SQLITE_OK ||
 		sqlite3_step(st) != SQLITE_ROW)
-		r = fail_sql(q, e, sql);
+		r = dg_sql_fail(q, e, sql);
 	else
 		*ret = sqlite3_column_int(st, 0);
 	sqlite3_finalize(st);
@@ -105,12 +119,12 @@ migrate(struct dg_sql *q, struct dg_err *e)
 		snprintf(sql, sizeof sql,
 			"PRAGMA user_version=%d; PRAGMA application_id=%d",
 			SCHEMA_VERSION, SCHEMA_MIN_READER);
-		r = exec(q, "BEGIN EXCLUSIVE", e);
+		r = dg_sql_exec(q, "BEGIN EXCLUSIVE", e);
 		if (r == 0)
-			r = exec(q, schema, e);
+			r = dg_sql_exec(q, schema, e);
 		if (r == 0)
-			r = exec(q, sql, e);
-		return r == 0 ? exec(q, "COMMIT", e) : r;
+			r = dg_sql_exec(q, sql, e);
+		return r == 0 ? dg_sql_exec(q, "COMMIT", e) : r;
 	}
 	/* application_id holds the oldest version of a reader that understands the file.
 	 */
@@ -127,6 +141,46 @@ migrate(struct dg_sql *q, struct dg_err *e)
 	return r;
 }
 
+bool
+dg_sql_is_damage(const struct dg_err *e)
+{
+	return e->num == EUCLEAN;
+}
+
+/* Read all of it once, so that nobody starts from garbage. */
+static int
+check(struct dg_sql *q, struct dg_err *e)
+{
+	sqlite3_stmt *st = NULL;
+	struct stat sb;
+	int r = 0;
+
+	if (fstatat(q->dirfd, "state.db", &sb, 0) == 0 && sb.st_size > DAMAGE_CHECK_MAX)
+		return 0;
+	if (sqlite3_prepare_v2(q->db, "PRAGMA quick_check(1)", -1, &st, NULL) !=
+			SQLITE_OK ||
+		sqlite3_step(st) != SQLITE_ROW) {
+		r = dg_sql_fail(q, e, "cannot be checked");
+	} else if (strcmp((const char *)sqlite3_column_text(st, 0), "ok") != 0) {
+		r = dg_fail(e, DG_CONFIG, 0, "state.db: damaged: %s",
+			(const char *)sqlite3_column_text(st, 0));
+		e->num = EUCLEAN;
+	}
+	sqlite3_finalize(st);
+	return r;
+}
+
+/* Free pages are given back in steps; a store from before that is written anew, once. */
+static int
+vacuum_in_steps(struct dg_sql *q, struct dg_err *e)
+{
+	int mode, r = pragma_int(q, "PRAGMA auto_vacuum", &mode, e);
+
+	if (r < 0 || mode == 2)
+		return r;
+	return dg_sql_exec(q, "PRAGMA auto_vacuum=INCREMENTAL; VACUUM", e);
+}
+
 int
 dg_sql_open(struct dg_sql *q, const char *dir, struct dg_err *e)
 {
@@ -134,34 +188,35 @@ dg_sql_open(struct dg_sql *q, const char *dir, struct dg_err *e)
 	int r;
 
 	*q = (struct dg_sql){.dirfd = -1};
-	q->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (q->dirfd < 0) {
-		dg_fail(e, DG_CONFIG, errno, "cannot open the state folder %s", dir);
-		return dg_err_next(e, "make it, or set state_dir in daglet.yaml");
-	}
-	if (mkdirat(q->dirfd, "spool", 0700) < 0 && errno != EEXIST)
-		return dg_fail(
-			e, DG_CONFIG, errno, "cannot write in the state folder %s", dir);
+	r = dg_care_folder(q, dir, e);
+	if (r < 0)
+		return r;
 	sqlite3_soft_heap_limit64(2 << 20);
 	if (sqlite3_open_v2(path, &q->db,
 		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 		    NULL) != SQLITE_OK)
-		return fail_sql(q, e, "cannot open");
+		return dg_sql_fail(q, e, "cannot open");
+	if (sqlite3_db_readonly(q->db, "main") == 1)
+		return dg_fail(e, DG_TRANSPORT, 0, "%s can only be read", path);
 	if (fchmodat(q->dirfd, "state.db", 0600, 0) < 0)
-		return dg_fail(e, DG_CONFIG, errno, "%s", path);
+		return dg_fail(e, DG_TRANSPORT, errno, "%s", path);
 	/* Exclusive before WAL: no shared memory, so network file systems stay possible.
 	 */
 	sqlite3_busy_timeout(q->db, 2000);
-	r = exec(q,
-		"PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA "
-		"cache_size=-256;"
+	r = dg_sql_exec(q,
+		"PRAGMA locking_mode=EXCLUSIVE; PRAGMA auto_vacuum=INCREMENTAL;"
+		"PRAGMA journal_mode=WAL; PRAGMA cache_size=-256;"
 		"PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=1000;"
 		"PRAGMA synchronous=FULL; PRAGMA journal_size_limit=4194304",
 		e);
 	if (r == 0)
 		r = migrate(q, e);
 	if (r == 0)
-		r = exec(q, "BEGIN IMMEDIATE; COMMIT",
+		r = check(q, e);
+	if (r == 0)
+		r = vacuum_in_steps(q, e);
+	if (r == 0)
+		r = dg_sql_exec(q, "BEGIN IMMEDIATE; COMMIT",
 			e); /* take the lock now, not later */
 	q->synced = true;
 	return r;
@@ -175,10 +230,10 @@ column(sqlite3_stmt *st, int i)
 	return dg_strn(p ? p : "", (size_t)sqlite3_column_bytes(st, i));
 }
 
-static void
-spool_name(char *buf, size_t size, uint64_t id, bool answer)
+void
+dg_spool_name(char buf[DG_SPOOL_NAME], uint64_t id, bool answer)
 {
-	snprintf(buf, size, "spool/%llu.%s", (unsigned long long)id,
+	snprintf(buf, DG_SPOOL_NAME, "spool/%llu.%s", (unsigned long long)id,
 		answer ? "answer" : "body");
 }
 
@@ -188,14 +243,14 @@ load_body(struct dg_sql *q, sqlite3_stmt *st, int col, uint64_t id, bool answer,
 	struct dg_blob *blob, struct dg_body *ret, struct dg_err *e)
 {
 	auto_buf bytes = DG_BUF_INIT;
-	char name[64];
+	char name[DG_SPOOL_NAME];
 	int r;
 
 	if (sqlite3_column_type(st, col) != SQLITE_NULL) {
 		*ret = DG_BODY_STR(column(st, col));
 		return 0;
 	}
-	spool_name(name, sizeof name, id, answer);
+	dg_spool_name(name, id, answer);
 	r = dg_read_file(q->dirfd, name, DG_BODY_MAX, &bytes, e);
 	if (r == 0)
 		r = dg_blob_from(blob, dg_buf_str(&bytes), e);
@@ -210,9 +265,12 @@ load_requests(struct dg_sql *q, const struct dg_store_loader *load, struct dg_er
 	sqlite3_stmt *st = NULL;
 	int r = 0, step;
 
-	if (sqlite3_prepare_v2(q->db, "SELECT * FROM request ORDER BY id", -1, &st,
-		    NULL) != SQLITE_OK)
-		return fail_sql(q, e, "cannot read requests");
+	if (sqlite3_prepare_v2(q->db,
+		    "SELECT id,stage,kind,branch,expire,popped,request_id,"
+		    "api,deployment,location,error,body,answer"
+		    " FROM request ORDER BY id",
+		    -1, &st, NULL) != SQLITE_OK)
+		return dg_sql_fail(q, e, "cannot read requests");
 	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
 		auto_blob body = DG_BLOB_INIT;
 		auto_blob answer = DG_BLOB_INIT;
@@ -233,19 +291,19 @@ load_requests(struct dg_sql *q, const struct dg_store_loader *load, struct dg_er
 		};
 		struct dg_err lost;
 
-		/* A spool file that is gone makes an error of this one request, no more.
-		 */
-		if (row.stage == DG_REQ_ANSWERED &&
-			load_body(q, st, 12, row.id, true, &answer, &row.answer, &lost) <
-				0)
-			row.stage = DG_REQ_RECORDED;
-		if (row.stage != DG_REQ_ANSWERED &&
-			load_body(q, st, 11, row.id, false, &body, &row.body, &lost) < 0)
+		/* A spool file that is gone concerns this one request, no more. */
+		row.answer_gone = row.stage == DG_REQ_ANSWERED &&
+				  load_body(q, st, 12, row.id, true, &answer, &row.answer,
+					  &lost) < 0;
+		row.body_gone =
+			(row.stage != DG_REQ_ANSWERED || row.answer_gone) &&
+			load_body(q, st, 11, row.id, false, &body, &row.body, &lost) < 0;
+		if (row.body_gone)
 			row.error = dg_str(lost.what);
 		load->request(load->arg, &row);
 	}
 	if (step != SQLITE_DONE)
-		r = fail_sql(q, e, "cannot read requests");
+		r = dg_sql_fail(q, e, "cannot read requests");
 	sqlite3_finalize(st);
 	return r;
 }
@@ -254,7 +312,11 @@ static int
 load_others(struct dg_sql *q, const struct dg_store_loader *load, struct dg_err *e)
 {
 	static const char *const selects[] = {
-		"SELECT * FROM handle", "SELECT * FROM tombstone", "SELECT * FROM meta"};
+
+		("SELECT what,key,stage,request,wall,deployment,location,nonce,handle"
+		 " FROM handle"),
+		"SELECT request_id,wall,answer FROM tombstone",
+		"SELECT key,value FROM meta"};
 	int r = 0;
 
 	for (int i = 0; i < 3 && r == 0; i++) {
@@ -262,7 +324,7 @@ load_others(struct dg_sql *q, const struct dg_store_loader *load, struct dg_err 
 		int step = SQLITE_DONE;
 
 		if (sqlite3_prepare_v2(q->db, selects[i], -1, &st, NULL) != SQLITE_OK)
-			return fail_sql(q, e, selects[i]);
+			return dg_sql_fail(q, e, selects[i]);
 		while ((step = sqlite3_step(st)) == SQLITE_ROW) {
 			if (i == 0)
 				load->handle(load->arg,
@@ -289,7 +351,7 @@ load_others(struct dg_sql *q, const struct dg_store_loader *load, struct dg_err 
 				load->meta(load->arg, column(st, 0), column(st, 1));
 		}
 		if (step != SQLITE_DONE)
-			r = fail_sql(q, e, selects[i]);
+			r = dg_sql_fail(q, e, selects[i]);
 		sqlite3_finalize(st);
 	}
 	return r;
@@ -298,16 +360,8 @@ load_others(struct dg_sql *q, const struct dg_store_loader *load, struct dg_err 
 int
 dg_sql_load(struct dg_sql *q, const struct dg_store_loader *load, struct dg_err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int64_t old = dg_wall_usec() - (int64_t)(TOMBSTONE_DAYS * 24 * 60 * DG_MINUTE);
-	int r;
+	int r = load_others(q, load, e);
 
-	if (sqlite3_prepare_v2(q->db, texts[STMT_OLD], -1, &st, NULL) == SQLITE_OK) {
-		sqlite3_bind_int64(st, 1, old);
-		(void)sqlite3_step(st);
-	}
-	sqlite3_finalize(st);
-	r = load_others(q, load, e);
 	return r == 0 ? load_requests(q, load, e) : r;
 }
 
@@ -315,7 +369,7 @@ int
 dg_sql_begin(struct dg_sql *q, bool full, struct dg_err *e)
 {
 	if (full != q->synced) {
-		int r = exec(q,
+		int r = dg_sql_exec(q,
 			full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
 			e);
 
@@ -323,7 +377,7 @@ dg_sql_begin(struct dg_sql *q, bool full, struct dg_err *e)
 			return r;
 		q->synced = full;
 	}
-	return exec(q, "BEGIN IMMEDIATE", e);
+	return dg_sql_exec(q, "BEGIN IMMEDIATE", e);
 }
 
 static sqlite3_stmt *
@@ -346,13 +400,13 @@ static int
 bind_body(struct dg_sql *q, sqlite3_stmt *st, int i, const struct dg_blob *b, uint64_t id,
 	bool answer, struct dg_err *e)
 {
-	char name[64];
+	char name[DG_SPOOL_NAME];
 
 	if (b->n <= DG_SPOOL_MIN) {
 		sqlite3_bind_blob(st, i, b->p ? b->p : "", (int)b->n, SQLITE_STATIC);
 		return 0;
 	}
-	spool_name(name, sizeof name, id, answer);
+	dg_spool_name(name, id, answer);
 	return dg_replace_file(q->dirfd, name, b->p, b->n, 0600, e);
 }
 
@@ -394,22 +448,50 @@ bind_handle(sqlite3_stmt *st, const struct dg_row_handle *row)
 static int
 step(struct dg_sql *q, sqlite3_stmt *st, struct dg_err *e)
 {
-	int r = sqlite3_step(st) == SQLITE_DONE ? 0 : fail_sql(q, e, "cannot write");
+	int r = sqlite3_step(st) == SQLITE_DONE ? 0 : dg_sql_fail(q, e, "cannot write");
 
 	sqlite3_reset(st);
 	sqlite3_clear_bindings(st);
 	return r;
 }
 
-static void
-unspool(struct dg_sql *q, uint64_t id)
+/* A request goes; its files do when that is certain. */
+static int
+forget(struct dg_sql *q, sqlite3_stmt *st, uint64_t id, struct dg_err *e)
 {
-	char name[64];
+	int r = sqlite3_step(st);
 
-	spool_name(name, sizeof name, id, false);
-	(void)unlinkat(q->dirfd, name, 0);
-	spool_name(name, sizeof name, id, true);
-	(void)unlinkat(q->dirfd, name, 0);
+	if (r == SQLITE_ROW) {
+		if (sqlite3_column_int(st, 0))
+			dg_buf_add(&q->unspool, &id, sizeof id);
+		r = sqlite3_step(st);
+	}
+	r = r == SQLITE_DONE ? 0 : dg_sql_fail(q, e, "cannot write");
+	sqlite3_reset(st);
+	sqlite3_clear_bindings(st);
+	return r;
+}
+
+/* A commit that was not synced may be undone by a power cut: then its requests are back
+ * and need their files. */
+static void
+unspool(struct dg_sql *q)
+{
+	char name[DG_SPOOL_NAME];
+	uint64_t id;
+
+	if (!q->unspool.n)
+		return;
+	if (q->synced || sqlite3_wal_checkpoint_v2(q->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
+				 NULL, NULL) == SQLITE_OK)
+		for (size_t at = 0; at < q->unspool.n; at += sizeof id) {
+			memcpy(&id, q->unspool.p + at, sizeof id);
+			dg_spool_name(name, id, false);
+			(void)unlinkat(q->dirfd, name, 0);
+			dg_spool_name(name, id, true);
+			(void)unlinkat(q->dirfd, name, 0);
+		}
+	dg_buf_reset(&q->unspool); /* what stays is an orphan for the next start */
 }
 
 int
@@ -421,7 +503,7 @@ dg_sql_apply(struct dg_sql *q, const struct dg_write *w, struct dg_err *e)
 	int r = 0;
 
 	if (!st)
-		return fail_sql(q, e, "cannot prepare a statement");
+		return dg_sql_fail(q, e, "cannot prepare a statement");
 	switch (w->type) {
 	case DG_W_RECORD:
 		r = bind_record(q, st, w, e);
@@ -442,13 +524,12 @@ dg_sql_apply(struct dg_sql *q, const struct dg_write *w, struct dg_err *e)
 		sqlite3_bind_int64(st, 1, (sqlite3_int64)id);
 	}
 	if (r == 0)
-		r = step(q, st, e);
-	if (r == 0 && (w->type == DG_W_FORGET || w->type == DG_W_BURY))
-		unspool(q, id);
+		r = w->type == DG_W_FORGET || w->type == DG_W_BURY ? forget(q, st, id, e)
+								   : step(q, st, e);
 	if (r == 0 && w->type == DG_W_BURY) {
 		st = statement(q, STMT_TOMBSTONE);
 		if (!st)
-			return fail_sql(q, e, "cannot prepare a statement");
+			return dg_sql_fail(q, e, "cannot prepare a statement");
 		bind_text(st, 1, w->key);
 		sqlite3_bind_int64(st, 2, dg_wall_usec());
 		sqlite3_bind_blob(st, 3, w->value.p ? w->value.p : "", (int)w->value.n,
@@ -461,12 +542,17 @@ dg_sql_apply(struct dg_sql *q, const struct dg_write *w, struct dg_err *e)
 int
 dg_sql_commit(struct dg_sql *q, struct dg_err *e)
 {
-	return exec(q, "COMMIT", e);
+	int r = dg_sql_exec(q, "COMMIT", e);
+
+	if (r == 0)
+		unspool(q);
+	return r;
 }
 
 void
 dg_sql_rollback(struct dg_sql *q)
 {
+	dg_buf_reset(&q->unspool);
 	(void)sqlite3_exec(q->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
@@ -477,6 +563,7 @@ dg_sql_close(struct dg_sql *q)
 		sqlite3_finalize(q->stmt[i]);
 	if (q->db)
 		(void)sqlite3_close(q->db);
+	dg_buf_clear(&q->unspool);
 	dg_closep(&q->dirfd);
 	*q = (struct dg_sql){.dirfd = -1};
 }

@@ -135,6 +135,17 @@ give(struct dg_peer *p, struct dg_entry *en)
 	(void)DG_CRASH(DISPATCHED);
 }
 
+/* What must not happen twice, and the store cannot say that it happened. */
+static void
+refuse(struct dg_entry *en)
+{
+	free(en->error);
+	en->error = dg_xstrdup(
+		"refused: daglet's state folder cannot be written, so that it could not "
+		"be known whether this was done; see `dagletctl status`, make room or "
+		"mend the disk, and ask again");
+}
+
 void
 dg_work_pump(struct dg_ledger *l)
 {
@@ -145,6 +156,8 @@ dg_work_pump(struct dg_ledger *l)
 		(it = dg_lanes_next(&l->book.lanes))) {
 		struct dg_entry *en = (struct dg_entry *)it;
 
+		if (dg_entry_needs_sent(en) && !dg_may_launch(l->durability))
+			refuse(en);
 		if (dg_entry_needs_sent(en)) {
 			dg_book_state(en, DG_ENTRY_SENDING);
 			dg_ledger_wait(l, DG_WAIT_SENT, dg_store_sent(l->store, en->id),
@@ -206,8 +219,14 @@ on_answer(struct dg_peer *p, uint64_t id, struct dg_msg_answer *m)
 	dg_mirror_count(l, en, m->outcome);
 	dg_body_take(&m->response, &en->answer);
 	dg_book_state(en, DG_ENTRY_ANSWERING);
-	en->ticket = dg_store_answer(l->store, id, dg_blob_body(&en->answer));
-	dg_ledger_wait(l, DG_WAIT_ANSWERED, en->ticket, id, p->epoch, 0);
+	if (!en->unstored)
+		en->ticket = dg_store_answer(l->store, id, dg_blob_body(&en->answer));
+	if (en->unstored || dg_may_serve_unstored(l->durability))
+		dg_work_committed(l,
+			&(struct dg_wait){
+				.what = DG_WAIT_ANSWERED, .id = id, .epoch = p->epoch});
+	else
+		dg_ledger_wait(l, DG_WAIT_ANSWERED, en->ticket, id, p->epoch, 0);
 }
 
 static void
@@ -216,8 +235,16 @@ on_handle(struct dg_peer *p, uint64_t id, const struct dg_row_handle *row,
 {
 	struct dg_ledger *l = p->ledger;
 
+	uint64_t ticket = dg_store_handle(l->store, row);
+
 	dg_work_known(l, row);
-	dg_ledger_wait(l, what, dg_store_handle(l->store, row), id, p->epoch, 0);
+	/* A server's handle need not be on disk first: one that nobody knows of ends by
+	 * itself. */
+	if (what == DG_WAIT_SERVER && dg_may_serve_unstored(l->durability))
+		dg_work_committed(
+			l, &(struct dg_wait){.what = what, .id = id, .epoch = p->epoch});
+	else
+		dg_ledger_wait(l, what, ticket, id, p->epoch, 0);
 }
 
 void
@@ -260,7 +287,8 @@ dg_work_message(struct dg_peer *p, enum dg_msg_type type, uint64_t id, void *pay
 			.handle = dg_strn(m->handle.p, m->handle.n),
 		};
 
-		on_handle(p, id, &row, DG_WAIT_HANDLE);
+		on_handle(p, id, &row,
+			row.what == DG_HANDLE_SERVER ? DG_WAIT_SERVER : DG_WAIT_HANDLE);
 		break;
 	}
 	case DG_MSG_CALL:
@@ -312,6 +340,7 @@ dg_work_committed(struct dg_ledger *l, const struct dg_wait *wt)
 		dg_peer_send(p, DG_MSG_INTENT_OK, wt->id, NULL);
 		break;
 	case DG_WAIT_HANDLE:
+	case DG_WAIT_SERVER:
 		dg_peer_send(p, DG_MSG_HANDLE_OK, wt->id, NULL);
 		break;
 	default:

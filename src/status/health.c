@@ -2,6 +2,7 @@
 #include "status/health.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "json/json.h"
@@ -90,18 +91,46 @@ judge_store(const struct dg_mirror *m, struct dg_health *h)
 {
 	const struct dg_mirror_row *row =
 		dg_mirror_get(m, DG_STATE_ROLE, DG_STR("ledger:"));
+	static const struct {
+		const char *durability;
+		bool ready;
+		const char *what, *detail;
+	} words[] = {
+		{"none", true, "durability is none",
+			"requests may be lost if the agent dies"},
+		{"slow", true, "the store is slow, popping pauses", ""},
+		{"paused", false,
+			"the store cannot be written, popping pauses and what is in hand "
+			"waits",
+			""},
+		{"broken", false,
+			"the store is broken, requests are served without being "
+			"remembered and launches are refused",
+			""},
+	};
 	struct dg_str value;
-	auto_free char *durability = NULL;
+	auto_free char *durability = NULL, *error = NULL, *damaged = NULL;
 
 	if (!row || !dg_json_path(
 			    dg_buf_str(&row->body), &value, "store", "durability", NULL))
 		return;
 	durability = dg_json_dup(value);
-	if (durability && strcmp(durability, "full") != 0) {
-		auto_free char *what = dg_xasprintf("durability is %s", durability);
+	error = dg_json_path(dg_buf_str(&row->body), &value, "store", "error", NULL)
+			? dg_json_dup(value)
+			: NULL;
+	damaged = dg_json_path(dg_buf_str(&row->body), &value, "store", "damaged", NULL)
+			  ? dg_json_dup(value)
+			  : NULL;
+	for (size_t i = 0; durability && i < DG_N(words); i++)
+		if (strcmp(durability, words[i].durability) == 0)
+			add_line(words[i].ready ? &h->warnings : &h->reasons, "",
+				words[i].what, error ? error : words[i].detail);
+	if (damaged) {
+		auto_free char *what =
+			dg_xasprintf("a damaged state.db was moved aside as %s", damaged);
 
-		add_line(
-			&h->warnings, "", what, "requests may be lost if the agent dies");
+		add_line(&h->warnings, "", what,
+			"what only it knew is forgotten; look at it and remove it");
 	}
 }
 

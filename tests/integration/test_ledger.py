@@ -371,7 +371,7 @@ def test_a_store_that_cannot_be_written_acknowledges_nothing(tmp_path):
             m = status.until("STATE", 15)[1]
             if m["key"] == "ledger:" and json.loads(m["body"])["store"]["error"]:
                 break
-        assert json.loads(m["body"])["store"]["durability"] == "broken"
+        assert json.loads(m["body"])["store"]["durability"] == "paused"
         spool.unlink()
         os.rename(tmp_path / "away", spool)
         recorded(poller, 2)

@@ -1,4 +1,4 @@
-check_PROGRAMS += %D%/test_lanes %D%/test_book %D%/test_store
+check_PROGRAMS += %D%/test_lanes %D%/test_book %D%/test_store %D%/test_recover
 %C%_test_lanes_SOURCES = %D%/test_lanes.c
 %C%_test_lanes_CFLAGS = $(TEST_CFLAGS)
 %C%_test_lanes_LDADD = src/ledger/libledger.a $(LIB_BASE) $(CRITERION_LIBS)
@@ -8,3 +8,6 @@ check_PROGRAMS += %D%/test_lanes %D%/test_book %D%/test_store
 %C%_test_store_SOURCES = %D%/test_store.c
 %C%_test_store_CFLAGS = $(TEST_CFLAGS) $(SYSTEMD_CFLAGS) $(SQLITE_CFLAGS)
 %C%_test_store_LDADD = src/ledger/libledger.a $(LIB_IPC) $(LIB_DAGSTER) $(SYSTEMD_LIBS) $(SQLITE_LIBS) $(CRITERION_LIBS)
+%C%_test_recover_SOURCES = %D%/test_recover.c
+%C%_test_recover_CFLAGS = $(TEST_CFLAGS) $(SYSTEMD_CFLAGS)
+%C%_test_recover_LDADD = src/ledger/libledger.a $(LIB_IPC) $(LIB_DAGSTER) $(SYSTEMD_LIBS) $(CRITERION_LIBS)

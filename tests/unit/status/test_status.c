@@ -163,6 +163,24 @@ Test(health, says_why_it_is_not_ready_and_what_to_look_at)
 			"no launcher has reported yet\n", ""},
 		{DG_STATE_ROLE, "ledger:", "{\"store\": {\"durability\": \"none\"}}", "",
 			"durability is none: requests may be lost if the agent dies\n"},
+		{DG_STATE_ROLE, "ledger:", "{\"store\": {\"durability\": \"slow\"}}", "",
+			"the store is slow, popping pauses\n"},
+		{DG_STATE_ROLE, "ledger:",
+			"{\"store\": {\"durability\": \"paused\", \"error\": \"full\"}}",
+			"the store cannot be written, popping pauses and what is in hand "
+			"waits: full\n",
+			""},
+		{DG_STATE_ROLE, "ledger:",
+			"{\"store\": {\"durability\": \"broken\", \"error\": \"full\"}}",
+			"the store is broken, requests are served without being "
+			"remembered and launches are refused: full\n",
+			""},
+		{DG_STATE_ROLE, "ledger:",
+			"{\"store\": {\"durability\": \"full\", \"error\": null, "
+			"\"damaged\": \"state.db.damaged-1\"}}",
+			"",
+			"a damaged state.db was moved aside as state.db.damaged-1: what "
+			"only it knew is forgotten; look at it and remove it\n"},
 		{DG_STATE_LOCATION, "prod\nml",
 			"{\"location\": \"ml\", \"status\": \"FAILED\"}", "",
 			"location ml: it has failed\n"},
