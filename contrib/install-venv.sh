@@ -7,7 +7,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 venv=$1
 
 # Without versions pip goes back to a dagster of years ago as soon as one of the two is ahead.
-pinned=(dagster==1.13.27 dagster-cloud==1.13.27
+# PyYAML 6.0.4 takes the last of several merged maps where all before took the first, but for
+# keys of one character: what it does hangs on which strings are the same object.
+pinned=(dagster==1.13.27 dagster-cloud==1.13.27 PyYAML==6.0.3
 	"pytest>=8,<10" "pytest-timeout>=2,<3" "pytest-xdist>=3,<4")
 unset PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1

@@ -501,7 +501,9 @@ take(struct dg_launcher *l, uint64_t id, struct dg_msg_do *m)
 	r->kind = m->kind < DG_REQ_COUNT ? (enum dg_request_kind)m->kind : DG_REQ_UNKNOWN;
 	r->row = dg_request_row(r->kind);
 	r->branch = m->branch != 0;
-	r->expire = m->expire;
+	/* A run that is to end is ended however late it is. */
+	if (!r->row || r->row->how != DG_HOW_TERMINATE)
+		r->expire = m->expire;
 	r->popped = m->popped;
 	r->attempt = m->attempt;
 	r->request_id = dg_str_dup(m->request_id);

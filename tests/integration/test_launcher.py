@@ -620,9 +620,15 @@ def test_isolated_runs(folder, code):
         state = l.until(lambda: (s := l.states.get((RUN, ids[1]), {})).get("status") == "FAILED"
                         and s, "failure")
         assert "exited with code 7" in state["message"] and "oops" in state["message"]
+        # one that is too late is not started, and ended however late
+        late = time.time() - 1
+        gone = str(uuid.uuid4())
+        got = l.ask("LAUNCH_RUN", run(gone, ["/bin/sh", "-c", "exit 0"]), expire=late)
+        assert "expired" in got["error_infos"][0]["message"]
+        assert (RUN, gone) not in l.states
         # launch and terminate, popped together: in this order
         began = l.do("LAUNCH_RUN", run(ids[2], ["/bin/sh", "-c", "exec sleep 600"]))
-        ended = l.do("TERMINATE_RUN", run(ids[2]))
+        ended = l.do("TERMINATE_RUN", run(ids[2]), expire=late)
         assert l.answer(began)["__class__"] == l.answer(ended)["__class__"] == "DagsterCloudApiSuccess"
         l.until(lambda: l.states[RUN, ids[2]]["status"] != "RUNNING", "ended")
         got = l.ask("LAUNCH_RUN", run(ids[3], ["/no/such/program"]))
@@ -676,7 +682,7 @@ def test_a_run_on_the_code_server(folder, code):
         names = [k for m in l.called("ADD_RUN_TAGS")
                  for k in json.loads(json.loads(m["body"])["jsonNewTags"])]
         assert names == ["dagster/agent_id", ".dagster/server_handle", ".dagster/grpc_info"]
-        got = l.ask("TERMINATE_RUN", run(run_id, tags=tags))
+        got = l.ask("TERMINATE_RUN", run(run_id, tags=tags), expire=time.time() - 1)
         assert got["__class__"] == "DagsterCloudApiSuccess"
         got = l.ask("LAUNCH_RUN", run(str(uuid.uuid4()), tags=tags, location="nowhere"))
         assert "No server endpoint exists" in got["error_infos"][0]["message"]
