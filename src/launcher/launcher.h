@@ -388,6 +388,8 @@ void dg_launching_begin(struct dg_run *r);
 void dg_launching_event(struct dg_run *r, enum dg_launch_event ev);
 void dg_launching_released(struct dg_run *r);
 void dg_launching_go(struct dg_run *r);
+/* It was started by a launcher before this one, which may have died before it told so. */
+void dg_launching_adopted(struct dg_run *r);
 void dg_ending_begin(struct dg_run *r);
 void dg_ending_event(struct dg_run *r, enum dg_terminate_event ev);
 void dg_ending_released(struct dg_run *r);

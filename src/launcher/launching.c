@@ -5,7 +5,6 @@
 
 #include "base/mem.h"
 #include "base/rand.h"
-#include "daglet/crash.h"
 #include "dagster/error.h"
 #include "grpc/proto.h"
 #include "launcher/launcher.h"
@@ -46,7 +45,6 @@ committed(struct dg_launcher *l, const char *id, enum dg_launch_event ev)
 static void
 intent_ok(struct dg_launcher *l, const char *id)
 {
-	(void)DG_CRASH(INTENT);
 	committed(l, id, DG_LAUNCH_EV_INTENT_OK);
 }
 
@@ -107,12 +105,34 @@ hello(struct dg_run *r)
 }
 
 static void
-events(struct dg_run *r)
+agent_tags(struct dg_run *r)
 {
 	auto_buf tags = DG_BUF_INIT;
 
 	dg_tags_agent(&tags, r->l->agent_id, dg_launcher_label(r->l));
 	dg_run_queue_tags(r, dg_buf_str(&tags));
+}
+
+static void
+worker_tags(struct dg_run *r)
+{
+	auto_buf tags = DG_BUF_INIT;
+
+	r->l->ops->run_tags(r->l->backend, r->id, &tags);
+	dg_run_queue_tags(r, dg_buf_str(&tags));
+}
+
+void
+dg_launching_adopted(struct dg_run *r)
+{
+	agent_tags(r);
+	worker_tags(r);
+}
+
+static void
+events(struct dg_run *r)
+{
+	agent_tags(r);
 	if (!r->said.isolated)
 		dg_run_queue_event(r, DG_EVENT_NOT_ISOLATED, DG_STR_NULL, NULL);
 }
@@ -348,7 +368,6 @@ static void
 perform(struct dg_run *r, unsigned todo)
 {
 	struct dg_err e = {0};
-	auto_buf tags = DG_BUF_INIT;
 
 	if (todo & DG_LAUNCH_DO_INTENT)
 		commit_intent(r);
@@ -361,16 +380,12 @@ perform(struct dg_run *r, unsigned todo)
 		dg_launching_event(r, DG_LAUNCH_EV_FAILED);
 		return;
 	}
-	if (todo & DG_LAUNCH_DO_HANDLE) {
-		(void)DG_CRASH(STARTED);
+	if (todo & DG_LAUNCH_DO_HANDLE)
 		dg_run_stage(r, DG_STAGE_STARTED, r->at->id, handle_ok);
-	}
 	if (todo & DG_LAUNCH_DO_RELEASE)
 		r->l->ops->run_release(r->l->backend, r->id);
-	if (todo & DG_LAUNCH_DO_TAGS) {
-		r->l->ops->run_tags(r->l->backend, r->id, &tags);
-		dg_run_queue_tags(r, dg_buf_str(&tags));
-	}
+	if (todo & DG_LAUNCH_DO_TAGS)
+		worker_tags(r);
 	if (todo & DG_LAUNCH_DO_SERVER)
 		find_server(r);
 	if (todo & DG_LAUNCH_DO_CALL)

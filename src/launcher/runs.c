@@ -377,6 +377,7 @@ dg_runs_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
 	struct dg_run *r = dg_map_get(&l->runs, dg_str(ev->id));
 	bool asked = r && r->at && r->at->row->how == DG_HOW_LAUNCH;
 	bool launching = asked && !r->adopting, waited = asked && r->adopting;
+	bool adopted = r && r->adopting;
 
 	if (!r)
 		return;
@@ -394,6 +395,8 @@ dg_runs_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
 		dg_run_status_set(r, DG_WORKER_RUNNING, NULL);
 		if (launching)
 			dg_launching_event(r, DG_LAUNCH_EV_STARTED);
+		else if (adopted)
+			dg_launching_adopted(r);
 		break;
 	case DG_EV_RUN_FAILED:
 		r->here = false;
@@ -409,6 +412,8 @@ dg_runs_backend(struct dg_launcher *l, const struct dg_backend_event *ev)
 		}
 		break;
 	case DG_EV_RUN_EXIT:
+		if (adopted)
+			dg_launching_adopted(r);
 		dg_run_exited(r, &ev->exit);
 		if (launching) /* over before it was said that it began */
 			dg_launching_event(r, DG_LAUNCH_EV_STARTED);
