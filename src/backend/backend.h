@@ -160,6 +160,9 @@ struct dg_backend_ops {
 	/* The text that tags `.dagster/server_handle` carry (process: the pid). */
 	int (*handle_tag)(struct dg_backend *b, const char *id, char *buf, size_t size);
 
+	/* All that earlier launchers left has been adopted, or was not wanted: what is
+	 * this installation's and still unknown goes. May be NULL. */
+	void (*adopted)(struct dg_backend *b);
 	/* Append the tags that a started run gets, as members of a JSON object without
 	 * braces: `"process/pid": "123"`. Nothing where there are none. */
 	void (*run_tags)(struct dg_backend *b, const char *run_id, struct dg_buf *out);

@@ -7,7 +7,7 @@ noinst_LIBRARIES += %D%/libbackend_process.a
 	%D%/process/lines.c %D%/process/lines.h %D%/process/look.c %D%/process/output.c \
 	%D%/process/output.h \
 	%D%/process/process.c %D%/process/process.h %D%/process/runs.c %D%/process/server.c \
-	%D%/process/stop.c %D%/process/stop.h %D%/process/tree.c %D%/process/tree.h \
+	%D%/process/stop.c %D%/process/stop.h %D%/process/stray.c %D%/process/tree.c %D%/process/tree.h \
 	%D%/process/unit.c
 %C%_libbackend_process_a_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBEXECDIR='"$(pkglibexecdir)"'
 %C%_libbackend_process_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(GCRYPT_CFLAGS)

@@ -175,6 +175,9 @@ known_server(struct dg_launcher *l, const struct dg_msg_known *m)
 
 	if (dg_map_get(&l->servers, m->key) || l->known_end)
 		return; /* only a new link */
+	for (size_t i = 0; i < l->nadopted; i++)
+		if (strcmp(l->adopted[i].id, id) == 0)
+			return; /* a ledger said so, and died before KNOWN_END */
 	if (m->stage != DG_STAGE_STARTED ||
 		dg_json_check(body, DG_JSON_DEPTH_MAX, NULL) < 0 ||
 		!(handle = dg_json_member_dup(body, "handle")) ||
@@ -227,6 +230,8 @@ known_end(struct dg_launcher *l)
 	}
 	free(TAKE_PTR(l->adopted));
 	l->nadopted = 0;
+	if (l->ops->adopted)
+		l->ops->adopted(l->backend);
 }
 
 /* Logs. */

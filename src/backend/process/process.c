@@ -280,6 +280,7 @@ const struct dg_backend_ops dg_backend_process = {
 	.server_report = dg_server_report,
 	.handle_tag = handle_tag,
 	.run_tags = run_tags,
+	.adopted = dg_strays_end,
 	.logs = logs,
 	.child_exit = child_exit,
 	.resource_limits = resource_limits,

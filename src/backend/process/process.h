@@ -118,6 +118,9 @@ bool dg_run_end_look(
 /* Remove what nobody needs any more. */
 void dg_folders_sweep(struct dg_backend *b, int64_t wall); /* now, microseconds */
 
+/* stray.c: end servers of this installation that nobody knows. */
+void dg_strays_end(struct dg_backend *b);
+
 /* drop.c: what is left of something that ended. */
 int dg_drop_open(struct dg_backend *b, struct dg_err *e);
 void dg_drop_close(struct dg_backend *b);
