@@ -39,6 +39,6 @@ AC_DEFUN([DAGLET_HARDENING], [
 
 AC_DEFUN([DAGLET_ENABLE_CRASHPOINTS], [
   AC_ARG_ENABLE([crashpoints],
-    [AS_HELP_STRING([--enable-crashpoints], [test builds only: obey DAGLET_AT=name:nth:KILL|STOP|ERR])])
+    [AS_HELP_STRING([--enable-crashpoints], [test builds only: obey DAGLET_AT=POINT:NTH:KILL|STOP|ERR|AGENT])])
   AS_IF([test "x$enable_crashpoints" = xyes],
     [AC_DEFINE([DAGLET_CRASHPOINTS], [1], [Obey DAGLET_AT (tests).])])])

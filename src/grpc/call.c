@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "daglet/crash.h"
 #include "daglet/limits.h"
 
 /* The server ends an overdue call by itself; ours comes a little later. */
@@ -106,8 +107,10 @@ dg_call_start(
 			 call) < 0)
 		dg_call_finish(
 			call, DG_GRPC_INTERNAL, true, "no timer can be had for the call");
-	else
+	else {
+		(void)DG_CRASH_BEFORE(GRPC);
 		dg_channel_attach(ch, call);
+	}
 	return call;
 }
 
@@ -138,6 +141,7 @@ finish(struct dg_call *call, int status, int cls, const char *text)
 
 	if (call->finished)
 		return;
+	(void)DG_CRASH_AFTER(GRPC);
 	call->finished = true;
 	leave_conn(call);
 	call->timer = sd_event_source_disable_unref(call->timer);

@@ -11,8 +11,14 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "daglet/crash.h"
 
 #define BATCH 32
+#ifdef DAGLET_CRASHPOINTS
+#define BATCH_OUT 1 /* so that each has a before and an after */
+#else
+#define BATCH_OUT BATCH
+#endif
 #define TURN_MAX 256 /* messages per wake-up, so that other sources get their turn */
 #define QUEUE_HIGH (4u << 20) /* bytes queued, descriptors counted at one page */
 #define QUEUE_LOW (1u << 20)
@@ -271,16 +277,33 @@ on_flush(sd_event_source *s, void *arg)
 	return 0;
 }
 
+/* The crash step of the message that leaves next; builds that obey send one by one. */
+static enum dg_crash_step
+crash_step(const struct dg_link *l)
+{
+	static const unsigned char steps[DG_ROLE_COUNT][DG_MSG_COUNT] = {
+#define X(sender, message, ...)                                                          \
+	[DG_ROLE_##sender][DG_MSG_##message] = DG_CRASH_##sender##_##message,
+		DG_CRASH_MESSAGES(X)
+#undef X
+	};
+	struct dg_msg_head head;
+
+	memcpy(&head, STAILQ_FIRST(&l->out)->bytes, sizeof head);
+	return (enum dg_crash_step)steps[l->self][head.type];
+}
+
 /* How many packets the socket took, or -1 on a broken link. */
 static int
 send_batch(struct dg_link *l)
 {
-	struct mmsghdr hdr[BATCH];
-	struct iovec iov[BATCH];
+	struct mmsghdr hdr[BATCH_OUT];
+	struct iovec iov[BATCH_OUT];
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(sizeof(int))];
-	} ctl[BATCH];
+	} ctl[BATCH_OUT];
+	enum dg_crash_step step;
 	struct packet *p;
 	unsigned n = 0;
 	int sent;
@@ -288,7 +311,7 @@ send_batch(struct dg_link *l)
 	STAILQ_FOREACH (p, &l->out, entry) {
 		struct msghdr *h;
 
-		if (n == BATCH)
+		if (n == BATCH_OUT)
 			break;
 		h = &hdr[n].msg_hdr;
 		iov[n] = (struct iovec){p->bytes, p->n};
@@ -306,6 +329,8 @@ send_batch(struct dg_link *l)
 	}
 	if (!n)
 		return 0;
+	step = crash_step(l);
+	(void)dg_crash_at(step, false);
 	sent = sendmmsg(l->fd, hdr, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0)
 		return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -1;
@@ -316,6 +341,7 @@ send_batch(struct dg_link *l)
 		l->count--;
 		drop_packet(p);
 	}
+	(void)dg_crash_at(step, true);
 	return sent;
 }
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "daglet/crash.h"
 #include "dagster/answer.h"
 #include "dagster/args.h"
 #include "dagster/error.h"
@@ -102,7 +101,6 @@ dg_relay_answer(struct dg_request *r, const char *outcome, struct dg_blob *take_
 	*take_body = DG_BLOB_INIT;
 	dg_blob_clear(&r->body);
 	snprintf(r->outcome, sizeof(r->outcome), "%s", outcome);
-	(void)DG_CRASH(REPLIED);
 	transmit(r);
 	dg_desired_use(l, r, -1);
 	dg_worker_success(l->w);
@@ -432,7 +430,6 @@ dg_relay_go(struct dg_request *r)
 	TAILQ_INSERT_TAIL(&r->server->running, r, link);
 	r->l->count.running++;
 	dg_report_server(r->server);
-	(void)DG_CRASH(CALLING);
 	if (r->run)
 		dg_runs_go(r);
 	else

@@ -7,7 +7,6 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
-#include "daglet/crash.h"
 #include "dagster/popped.h"
 #include "log/log.h"
 
@@ -94,7 +93,6 @@ on_request(struct dg_ledger *l, struct dg_peer *p, uint64_t seq, struct dg_msg_r
 		.error = dg_str(en->error),
 		.body = dg_blob_body(&en->body),
 	};
-	(void)DG_CRASH(RECORDING);
 	if (dg_may_serve_unstored(l->durability)) {
 		en->unstored = true;
 		if (t)
@@ -120,7 +118,6 @@ dg_intake_recorded(struct dg_ledger *l, const struct dg_wait *wt)
 	struct dg_peer *p = wt->epoch ? dg_ledger_peer_by_epoch(l, wt->epoch) : NULL;
 	struct dg_entry *en;
 
-	(void)DG_CRASH(RECORDED);
 	if (p && wt->seq > p->recorded) { /* told once per batch */
 		p->recorded = wt->seq;
 		p->to_tell = true;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "daglet/crash.h"
 #include "ledger/store_sql.h"
 
 #define RETRY_EVERY (500 * DG_MSEC)
@@ -93,6 +94,21 @@ open_again(struct dg_store *s, struct dg_err *e)
 	return r;
 }
 
+/* The crash points of all kinds of writes in a batch. */
+static void
+pass(const struct write_queue *batch, bool after)
+{
+	static const unsigned char steps[DG_W_COUNT] = {
+#define X(write, ...) [DG_W_##write] = DG_CRASH_WRITE_##write,
+		DG_CRASH_WRITES(X)
+#undef X
+	};
+	const struct dg_write *w;
+
+	STAILQ_FOREACH (w, batch, entry)
+		(void)dg_crash_at((enum dg_crash_step)steps[w->type], after);
+}
+
 static int
 write_batch(struct dg_store *s, const struct write_queue *batch, struct dg_err *e)
 {
@@ -107,6 +123,7 @@ write_batch(struct dg_store *s, const struct write_queue *batch, struct dg_err *
 	}
 	STAILQ_FOREACH (w, batch, entry)
 		full |= w->full;
+	pass(batch, false);
 	r = dg_sql_begin(&s->sql, full, e);
 	STAILQ_FOREACH (w, batch, entry)
 		if (r == 0)
@@ -115,6 +132,8 @@ write_batch(struct dg_store *s, const struct write_queue *batch, struct dg_err *
 		r = dg_sql_commit(&s->sql, e);
 	if (r < 0)
 		dg_sql_rollback(&s->sql);
+	else
+		pass(batch, true);
 	return r;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "daglet/crash.h"
 
 /* Raise VERSION with every change; MIN_READER is the oldest build that may open it. */
 #define SCHEMA_VERSION 1
@@ -401,13 +402,17 @@ bind_body(struct dg_sql *q, sqlite3_stmt *st, int i, const struct dg_blob *b, ui
 	bool answer, struct dg_err *e)
 {
 	char name[DG_SPOOL_NAME];
+	int r;
 
 	if (b->n <= DG_SPOOL_MIN) {
 		sqlite3_bind_blob(st, i, b->p ? b->p : "", (int)b->n, SQLITE_STATIC);
 		return 0;
 	}
 	dg_spool_name(name, id, answer);
-	return dg_replace_file(q->dirfd, name, b->p, b->n, 0600, e);
+	(void)DG_CRASH_BEFORE(SPOOL);
+	r = dg_replace_file(q->dirfd, name, b->p, b->n, 0600, e);
+	(void)DG_CRASH_AFTER(SPOOL);
+	return r;
 }
 
 static int

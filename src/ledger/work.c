@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "daglet/crash.h"
 #include "log/log.h"
 
 static struct dg_peer *
@@ -132,7 +131,6 @@ give(struct dg_peer *p, struct dg_entry *en)
 	dg_book_state(en, DG_ENTRY_WORKING);
 	p->ledger->book.dispatched++;
 	dg_peer_send(p, DG_MSG_DO, en->id, &m);
-	(void)DG_CRASH(DISPATCHED);
 }
 
 /* What must not happen twice, and the store cannot say that it happened. */
@@ -331,7 +329,6 @@ dg_work_committed(struct dg_ledger *l, const struct dg_wait *wt)
 		break;
 	case DG_WAIT_ANSWERED:
 		dg_peer_send(p, DG_MSG_ANSWERED, wt->id, NULL);
-		(void)DG_CRASH(ANSWERED);
 		en = dg_book_by_id(&l->book, wt->id);
 		if (en && en->state == DG_ENTRY_ANSWERING)
 			dg_out_answered(l, en);

@@ -84,6 +84,21 @@ say_warnings(const struct dg_config *c)
 	}
 }
 
+static void
+list_crash_points(void)
+{
+	static const char *const lives[] = {"request", "location", "run"};
+	const struct dg_crash_row *row;
+
+	for (int i = 1; (row = dg_crash_row((enum dg_crash_step)i)); i++) {
+		printf("%s\t%s\t%s\t%s\t", row->name, row->who, row->kind, row->subject);
+		for (unsigned k = 0, n = 0; k < DG_N(lives); k++)
+			if (row->lives & 1u << k)
+				printf("%s%s", n++ ? "," : "", lives[k]);
+		printf("\t%s\n", row->what);
+	}
+}
+
 static int
 run(struct dg_cli *cli)
 {
@@ -172,9 +187,7 @@ main(int argc, char **argv)
 		fputs(dg_buf_str(&sample).p, stdout);
 		return 0;
 	case DG_CMD_CRASHPOINTS:
-		for (int i = 0; i < DG_CRASH_COUNT; i++)
-			printf("%s\t%s\n", dg_crash_name((enum dg_crash_point)i),
-				dg_crash_what((enum dg_crash_point)i));
+		list_crash_points();
 		return 0;
 	case DG_CMD_VERSION:
 		puts("daglet " PACKAGE_VERSION " (protocol " DG_PROTOCOL_RELEASE ")");

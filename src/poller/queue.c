@@ -129,7 +129,6 @@ on_item(void *arg, const struct dg_popped *item)
 	dg_buf_add(&s->seqs, &s->last, sizeof s->last);
 	q->sent_bytes += item->body.n;
 	dg_worker_send(q->p->worker, DG_MSG_REQUEST, s->last, &m);
-	(void)DG_CRASH(REQUEST_SENT);
 }
 
 static void
@@ -152,11 +151,13 @@ on_data(struct dg_str bytes, void *arg)
 	on_heard(s);
 
 	if (!s->len) {
-		(void)DG_CRASH(POPPED);
 		s->popped = dg_wall_usec();
 	}
 	while (bytes.n && !s->failed) {
-		ssize_t n = pwrite(s->fd, bytes.p, bytes.n, (off_t)s->len);
+		ssize_t n;
+
+		(void)DG_CRASH_BEFORE(KEEP);
+		n = pwrite(s->fd, bytes.p, bytes.n, (off_t)s->len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -166,6 +167,7 @@ on_data(struct dg_str bytes, void *arg)
 			s->failed = true; /* pass on what comes, without a net */
 			break;
 		}
+		(void)DG_CRASH_AFTER(KEEP);
 		if (dg_popped_split_feed(s->split, dg_strn(bytes.p, (size_t)n), &e) < 0)
 			dg_log_err(LOG_ERR, &e, NULL);
 		s->len += (size_t)n;
@@ -222,6 +224,8 @@ on_popped(struct dg_cloud_result *r, void *arg)
 			       : count              ? DG_PACE_SOME
 						    : DG_PACE_EMPTY;
 
+	if (count)
+		(void)DG_CRASH_AFTER(POP);
 	dg_unmap(s->map);
 	s->map = DG_STR_NULL;
 	s->popping = false;
@@ -295,6 +299,7 @@ pop(struct queue *q, struct slot *s)
 	spec.body[0] = dg_buf_str(&s->variables);
 	spec.body_n = 1;
 	dg_pace_began(&q->pace);
+	(void)DG_CRASH_BEFORE(POP);
 	dg_cloud_start(q->p->channel, &spec);
 }
 

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "cloud/documents.h"
+#include "daglet/crash.h"
 #include "log/log.h"
 #include "poller/names.h"
 #include "poller/poller.h"
@@ -204,6 +205,7 @@ on_answer(struct dg_cloud_result *r, void *arg)
 	struct dg_names probe = DG_NAMES_INIT;
 	bool ok;
 
+	(void)DG_CRASH_AFTER(ASK);
 	q->call = NULL;
 	if (is_asking(ws) && r->outcome == DG_OUTCOME_TRANSPORT)
 		return; /* the other one may be answered */
@@ -292,6 +294,7 @@ begin(struct query *q)
 	compose(ws, &q->variables);
 	spec.body[0] = dg_buf_str(&q->variables);
 	spec.body_n = 1;
+	(void)DG_CRASH_BEFORE(ASK);
 	q->call =
 		dg_cloud_start(q == &ws->patient ? ws->p->channel : ws->p->aside, &spec);
 	sd_event_source_set_time(ws->silence, dg_now() + SILENT);

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "cloud/documents.h"
+#include "daglet/crash.h"
 #include "daglet/limits.h"
 #include "log/log.h"
 #include "reporter/heartbeat.h"
@@ -75,6 +76,7 @@ on_done(struct dg_cloud_result *r, void *arg)
 	struct beat *t = arg;
 	struct dg_beat *b = t->b;
 
+	(void)DG_CRASH_AFTER(BEAT);
 	t->call = NULL;
 	if (r->outcome == DG_OUTCOME_STATUS && r->http == 413 && !t->small) {
 		dg_log(LOG_WARNING, "a heartbeat was too large; a smaller one follows");
@@ -144,6 +146,7 @@ say(struct beat *t, bool small)
 	s.body_n = 1;
 	t->small = small;
 	t->began = dg_now();
+	(void)DG_CRASH_BEFORE(BEAT);
 	t->call = dg_cloud_start(b->channel, &s);
 }
 

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "cloud/documents.h"
+#include "daglet/crash.h"
 #include "daglet/limits.h"
 #include "log/log.h"
 #include "reporter/reporter.h"
@@ -90,6 +91,7 @@ on_done(struct dg_cloud_result *r, void *arg)
 	struct call *c = arg, *next = NULL;
 	struct dg_calls *calls = c->c;
 
+	(void)DG_CRASH_AFTER(CALL);
 	calls->r->called++;
 	if (r->cls)
 		dg_logkv(LOG_WARNING, DG_KV({"dep", c->deployment}), "%s: %s",
@@ -136,6 +138,7 @@ start(struct call *c)
 		s.body[0] = dg_blob_str(&c->body);
 		s.body_n = 1;
 	}
+	(void)DG_CRASH_BEFORE(CALL);
 	c->cloud = dg_cloud_start(c->c->channel, &s);
 }
 

@@ -146,7 +146,7 @@ on_done(struct dg_cloud_result *r, void *arg)
 	bool refused_batch = r->cls != 0 && u->n > 1;
 
 	if (r->cls == 0) {
-		(void)DG_CRASH(UPLOADED);
+		(void)DG_CRASH_AFTER(UPLOAD);
 		dg_worker_success(d->r->worker);
 	}
 	while ((v = TAILQ_FIRST(&u->members))) {
@@ -187,7 +187,7 @@ start(struct upload *u)
 	s->limit = ANSWER_MAX;
 	s->done = on_done;
 	s->arg = u;
-	(void)DG_CRASH(UPLOADING);
+	(void)DG_CRASH_BEFORE(UPLOAD);
 	dg_cloud_start(u->d->channel, s);
 }
 

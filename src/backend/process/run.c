@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/proc.h"
+#include "daglet/crash.h"
 
 #define FD_GATE 3
 #define FD_STATUS 4
@@ -114,15 +115,18 @@ static void __attribute__((noreturn)) worker(int report, pid_t parent,
 		tell(report, 'c', 0);
 		_exit(0);
 	}
+	(void)DG_CRASH_BEFORE(MARKER);
 	marker = mark(parent, parent_start);
 	if (marker < 0) {
 		tell(report, errno == EEXIST ? 'x' : 'm', errno);
 		_exit(0);
 	}
+	(void)DG_CRASH_AFTER(MARKER);
 	tell(report, 's', 0);
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)DG_CRASH_BEFORE(EXEC);
 	execv(program, argv);
 	num = errno;
 	n = snprintf(line, sizeof line, "exec %d\n", num);
@@ -177,6 +181,7 @@ write_exit(const char *what, int num, bool oom)
 
 	snprintf(tmp, sizeof tmp, "%s.tmp", name);
 	snprintf(file, sizeof file, "%s.exit", name);
+	(void)DG_CRASH_BEFORE(EXIT);
 	fd = openat(folder, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
@@ -185,6 +190,7 @@ write_exit(const char *what, int num, bool oom)
 	else
 		unlinkat(folder, tmp, 0);
 	close(fd);
+	(void)DG_CRASH_AFTER(EXIT);
 }
 
 /* Reap everybody but the worker; true when the worker has ended (it stays a zombie, so
@@ -217,8 +223,10 @@ hear(int report, bool *marked, int *exec_errno)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return false;
 	if (n != sizeof r) {
-		if (*marked && !*exec_errno)
+		if (*marked && !*exec_errno) {
+			(void)DG_CRASH_AFTER(EXEC);
 			say("started", 0);
+		}
 		return true;
 	}
 	switch (r.what) {
@@ -320,6 +328,7 @@ main(int argc, char **argv)
 	int ends[2], signals, n;
 	pid_t pid, self = getpid();
 
+	dg_crash_group(getpgid(getppid()));
 	if (argc < 7) {
 		fprintf(stderr, "daglet-run is started by daglet, not by hand\n");
 		return 2;
@@ -341,6 +350,7 @@ main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &watched, NULL);
 	signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 	start = dg_proc_start_time(self);
+	(void)DG_CRASH_BEFORE(FORK);
 	pid = signals < 0 ? -1 : fork();
 	if (pid == 0) {
 		close(ends[0]);
@@ -354,5 +364,6 @@ main(int argc, char **argv)
 	close(FD_GATE);
 	n = snprintf(line, sizeof line, "pid %d %llu\n", pid, dg_proc_start_time(pid));
 	(void)!write(FD_STATUS, line, (size_t)n);
+	(void)DG_CRASH_AFTER(FORK);
 	return watch(pid, ends[0], signals);
 }

@@ -29,6 +29,7 @@
 #include "backend/process/tree.h"
 #include "base/mem.h"
 #include "base/spawn.h"
+#include "daglet/crash.h"
 
 #define LOOK_EVERY (50 * DG_MSEC) /* for a marker that is about to appear */
 #define LOOKS_MAX 100             /* then whoever wrote half a marker is dead */
@@ -421,6 +422,7 @@ spawn(struct dg_unit *u, const struct dg_run_spec *spec, const char *const *env,
 	argv[4] = cgroup;
 	argv[5] = u->program;
 	memcpy(argv + 6, spec->argv, n * sizeof *argv);
+	(void)DG_CRASH_BEFORE(PARENT);
 	pid = dg_spawn(
 		&(struct dg_spawn){
 			.file = u->b->helper,
@@ -433,6 +435,7 @@ spawn(struct dg_unit *u, const struct dg_run_spec *spec, const char *const *env,
 			.oom_score_adj = DG_CHILD_OOM_ADJ,
 		},
 		&u->parentfd, e);
+	(void)DG_CRASH_AFTER(PARENT);
 	if (pid < 0) {
 		if (e && e->num == E2BIG)
 			dg_err_next(e, "an argument or a variable is larger than the "
@@ -460,7 +463,7 @@ start_new(struct dg_unit *u, const struct dg_run_spec *spec, struct dg_err *e)
 {
 	auto_free char *tree = dg_xasprintf("%s%s", DG_TREE_VARIABLE, u->name);
 	auto_free char *path = dg_output_file(u->b, true, u->name);
-	const char *ours[] = {tree, NULL};
+	const char *ours[] = {tree, dg_crash_env(), NULL};
 	auto_free const char **env =
 		dg_env_make((const char *const *)environ, spec->env, ours);
 	struct dg_output_names names;
@@ -528,8 +531,10 @@ dg_run_release(struct dg_backend *b, const char *run_id)
 	if (!u || u->phase != DG_RUN_HELD)
 		return;
 	u->phase = DG_RUN_RELEASED;
+	(void)DG_CRASH_BEFORE(GATE);
 	/* If nobody reads any more, that is seen elsewhere. */
 	(void)!send(u->gate, "g", 1, MSG_NOSIGNAL);
+	(void)DG_CRASH_AFTER(GATE);
 	close_gate(u);
 }
 

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "base/spawn.h"
+#include "daglet/crash.h"
 
 static const char *const heartbeat[] = {
 	"--heartbeat", "--heartbeat-timeout", DG_HEARTBEAT_TIMEOUT, NULL};
@@ -139,6 +140,7 @@ start_process(struct dg_unit *u, const struct dg_server_spec *spec, struct dg_er
 	argv = dg_xcalloc(n + DG_N(heartbeat), sizeof *argv);
 	memcpy(argv, spec->argv, n * sizeof *argv);
 	memcpy(argv + n, heartbeat, sizeof heartbeat);
+	(void)DG_CRASH_BEFORE(SERVER);
 	pid = dg_spawn(
 		&(struct dg_spawn){
 			.file = argv[0],
@@ -151,6 +153,7 @@ start_process(struct dg_unit *u, const struct dg_server_spec *spec, struct dg_er
 			.cgroup = cgroup,
 		},
 		&u->pidfd, e);
+	(void)DG_CRASH_AFTER(SERVER);
 	if (pid < 0)
 		return explain(spec, e);
 	u->handle.pid = pid;

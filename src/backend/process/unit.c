@@ -13,6 +13,7 @@
 #include "backend/process/stop.h"
 #include "backend/process/tree.h"
 #include "base/mem.h"
+#include "daglet/crash.h"
 
 static struct dg_map *
 units(const struct dg_backend *b, bool run)
@@ -178,11 +179,13 @@ stop_turn(struct dg_unit *u)
 {
 	struct dg_stop_step s = dg_stop_step(u->run, u->step++, u->grace);
 
+	(void)DG_CRASH_BEFORE(STOP);
 	if (s.tree) {
 		u->killed = true;
 		dg_unit_kill_tree(u, true);
 	} else if (u->pidfd >= 0)
 		(void)syscall(SYS_pidfd_send_signal, u->pidfd, s.signal, NULL, 0);
+	(void)DG_CRASH_AFTER(STOP);
 	arm(u, &u->timer, s.wait, on_stop_timer);
 }
 

@@ -9,20 +9,32 @@
 
 #include "daglet/crash.h"
 
-Test(crash, every_point_has_a_name_of_its_own_and_says_where_it_is)
+Test(crash, every_step_has_a_name_of_its_own_a_life_and_who_does_it)
 {
-	for (int i = 0; i < DG_CRASH_COUNT; i++) {
-		cr_assert(*dg_crash_name((enum dg_crash_point)i));
-		cr_assert(strchr(dg_crash_what((enum dg_crash_point)i), ':'));
-		for (int k = 0; k < i; k++)
-			cr_assert_str_neq(dg_crash_name((enum dg_crash_point)i),
-				dg_crash_name((enum dg_crash_point)k));
+	int n = 0;
+
+	for (int i = 1; i < DG_CRASH_COUNT; i++) {
+		const struct dg_crash_row *row = dg_crash_row((enum dg_crash_step)i);
+
+		cr_assert(row->name[0] && row->what[0] && row->subject[0]);
+		cr_assert(row->lives && row->lives <= 7, "%s has no life", row->name);
+		cr_assert(row->who, "nobody does %s", row->name);
+		for (int k = 1; k < i; k++)
+			cr_assert_str_neq(
+				row->name, dg_crash_row((enum dg_crash_step)k)->name);
+		n++;
 	}
-	cr_assert_null(dg_crash_name(DG_CRASH_COUNT));
-	cr_assert_null(dg_crash_what(DG_CRASH_COUNT));
+	cr_assert(2 * n >= 40);
+	cr_assert_null(dg_crash_row(DG_CRASH_NONE));
+	cr_assert_null(dg_crash_row(DG_CRASH_COUNT));
+	cr_assert_str_eq(dg_crash_row(DG_CRASH_POLLER_REQUEST)->name, "POLLER_REQUEST");
+	cr_assert_str_eq(dg_crash_row(DG_CRASH_POLLER_REQUEST)->who, "poller");
+	cr_assert_str_eq(dg_crash_row(DG_CRASH_WRITE_RECORD)->kind, "write");
+	cr_assert_str_eq(dg_crash_row(DG_CRASH_WRITE_RECORD)->who, "ledger");
+	cr_assert_str_eq(dg_crash_row(DG_CRASH_MARKER)->who, "daglet-run");
 }
 
-/* A child passes RECORDED three times, DELIVERED once; how does that end? */
+/* A child passes UPLOAD three times, POP once; how does that end? */
 static int
 passes(const char *at)
 {
@@ -32,13 +44,16 @@ passes(const char *at)
 	if (pid == 0) {
 		int failed = 0;
 
+		setpgid(0, 0);
 		if (at)
 			setenv("DAGLET_AT", at, 1);
 		else
 			unsetenv("DAGLET_AT");
-		for (int i = 1; i <= 3; i++)
-			failed = DG_CRASH(RECORDED) ? i : failed;
-		failed = DG_CRASH(DELIVERED) ? 9 : failed;
+		for (int i = 1; i <= 3; i++) {
+			failed = DG_CRASH_BEFORE(UPLOAD) ? i : failed;
+			failed = DG_CRASH_AFTER(UPLOAD) ? 10 + i : failed;
+		}
+		failed = DG_CRASH_AFTER(POP) ? 9 : failed;
 		_exit(failed);
 	}
 	cr_assert_eq(waitpid(pid, &status, WUNTRACED), pid);
@@ -50,30 +65,36 @@ passes(const char *at)
 	return WIFSIGNALED(status) ? 100 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+#ifdef DAGLET_CRASHPOINTS
+static const bool built = true;
+#else
+static const bool built = false;
+#endif
+
 Test(crash, a_point_is_obeyed_at_its_nth_passing_only_where_it_was_built_in)
 {
-#ifdef DAGLET_CRASHPOINTS
-	static const bool built = true;
-#else
-	static const bool built = false;
-#endif
 	static const struct {
 		const char *at;
 		int end;
 	} rows[] = {
 		{NULL, 0},
-		{"RECORDED:1:ERR", 1},
-		{"RECORDED:3:ERR", 3},
-		{"RECORDED:4:ERR", 0},
-		{"RECORDED:2:KILL", 100 + SIGKILL},
-		{"RECORDED:2:STOP", 1000 + SIGSTOP},
-		{"DELIVERED:1:ERR", 9},
-		{"RECORD:1:ERR", 0},
-		{"RECORDEDX:1:ERR", 0},
-		{"RECORDED", 0},
-		{"RECORDED:1", 0},
-		{"RECORDED:x:ERR", 0},
-		{"RECORDED:1:WHAT", 0},
+		{"UPLOAD.before:1:ERR", 1},
+		{"UPLOAD.before:3:ERR", 3},
+		{"UPLOAD.after:3:ERR", 13},
+		{"UPLOAD.before:4:ERR", 0},
+		{"UPLOAD.before:2:KILL", 100 + SIGKILL},
+		{"UPLOAD.after:2:STOP", 1000 + SIGSTOP},
+		{"UPLOAD.after:2:AGENT", 100 + SIGKILL},
+		{"POP.after:1:ERR", 9},
+		{"POP.before:1:ERR", 0},
+		{"UPLOA.before:1:ERR", 0},
+		{"UPLOADX.before:1:ERR", 0},
+		{"UPLOAD:1:ERR", 0},
+		{"UPLOAD.before", 0},
+		{"UPLOAD.before:1", 0},
+		{"UPLOAD.before:x:ERR", 0},
+		{"UPLOAD.before:1:WHAT", 0},
+		{"@/nonexistent/order", 0},
 		{"", 0},
 	};
 
@@ -81,17 +102,29 @@ Test(crash, a_point_is_obeyed_at_its_nth_passing_only_where_it_was_built_in)
 		cr_assert_eq(passes(rows[i].at), built ? rows[i].end : 0, "row %zu", i);
 }
 
-#ifdef DAGLET_CRASHPOINTS
-Test(crash, with_a_file_only_the_first_process_obeys)
+static void
+write_order(const char *path, const char *text)
 {
-	char at[80], path[] = "/tmp/test_crash.XXXXXX";
+	FILE *f = fopen(path, "w");
 
-	cr_assert(mkdtemp(path));
-	snprintf(at, sizeof at, "RECORDED:2:ERR:%s/it", path);
-	cr_assert_eq(passes(at), 2);
-	cr_assert_eq(passes(at), 0);
-	cr_assert_eq(unlink(strrchr(at, ':') + 1), 0);
-	cr_assert_eq(passes("RECORDED:2:ERR:/nonexistent/it"), 0);
-	cr_assert_eq(rmdir(path), 0);
+	cr_assert(f);
+	fputs(text, f);
+	cr_assert_eq(fclose(f), 0);
 }
-#endif
+
+Test(crash, an_order_in_a_file_is_obeyed_once)
+{
+	char folder[] = "/tmp/test_crash.XXXXXX", at[64], done[64];
+
+	cr_assert(mkdtemp(folder));
+	snprintf(at, sizeof at, "@%s/order", folder);
+	snprintf(done, sizeof done, "%s/order.done", folder);
+	cr_assert_eq(passes(at), 0);
+	for (int i = 0; i < 2; i++) {
+		write_order(at + 1, "UPLOAD.before:2:ERR\n");
+		cr_assert_eq(passes(at), built ? 2 : 0);
+		cr_assert_eq(passes(at), 0);
+		cr_assert_eq(unlink(built ? done : at + 1), 0);
+	}
+	cr_assert_eq(rmdir(folder), 0);
+}
