@@ -1,5 +1,5 @@
 EXTRA_DIST += %D%/run-criterion.sh %D%/run.sh %D%/integration.sh %D%/bench.sh %D%/compare.sh %D%/soak.sh \
-	%D%/fixtures
+	%D%/check-mutations.sh %D%/mutations %D%/fixtures
 # How the tree is built: who includes whom, what is linked to what.
 STRUCTURE_CHECKS = %D%/walls.sh %D%/checks/walls-catch.sh %D%/checks/headers.sh %D%/checks/dynamic.sh
 EXTRA_DIST += $(STRUCTURE_CHECKS)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import harness
 import pytest
-from test_crash import Crashed
+from crash_matrix.rig import Rig
 
 LOCATIONS = int(os.environ.get("TEST_LOCATIONS", "20"))
 GROUP = 5
@@ -44,8 +44,8 @@ pytestmark = pytest.mark.skipif(bool(harness.why_not("daglet")),
                                 reason=str(harness.why_not("daglet")))
 
 
-class Places(Crashed):
-    """Crashed's looks inside, on many light locations."""
+class Places(Rig):
+    """Rig's looks inside, on many light locations."""
 
     def __init__(self, bench):
         self.bench = bench

@@ -5,7 +5,7 @@ import json
 
 import harness
 import pytest
-from test_crash import Crashed, meaning
+from crash_matrix.rig import Rig, meaning
 
 NAME = "stateful"
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(bool(harness.why_not("daglet")),
                                 reason=str(harness.why_not("daglet")))
 
 
-class Stateful(Crashed):
+class Stateful(Rig):
     def __init__(self, bench):
         self.bench = bench
         self.plane = bench.devplane("--log-level", "warning")

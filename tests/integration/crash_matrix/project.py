@@ -1,4 +1,4 @@
-"""The project of test_crash.py: quick and slow things to ask for, and runs that leave their
+"""The project of the crash matrix: quick and slow things to ask for, and runs that leave their
 process's id in $CRASH_MARKS/<run id>."""
 
 import os
@@ -7,12 +7,17 @@ from pathlib import Path
 
 import dagster as dg
 
+MARKS = Path(os.environ["CRASH_MARKS"])
+
+
+def mark(context):
+    with open(MARKS / context.run_id, "a", encoding="ascii") as f:
+        f.write(f"{os.getpid()}\n")
+
 
 @dg.op
 def leave_mark(context: dg.OpExecutionContext):
-    with open(Path(os.environ["CRASH_MARKS"]) / context.run_id, "a", encoding="ascii") as f:
-        f.write(f"{os.getpid()}\n")
-    time.sleep(0.5)
+    mark(context)
 
 
 @dg.op
@@ -23,6 +28,21 @@ def follow(context: dg.OpExecutionContext, before):
 @dg.job(executor_def=dg.in_process_executor)
 def marking_job():
     follow(leave_mark())
+
+
+@dg.op
+def wait_for_go(context: dg.OpExecutionContext):
+    """Until somebody writes `go`; runs with the tag `fails` fail then."""
+    mark(context)
+    while not (MARKS / "go").exists():
+        time.sleep(0.1)
+    if context.run.tags.get("fails"):
+        raise ValueError("told to fail")
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def waiting_job():
+    wait_for_go()
 
 
 @dg.static_partitioned_config(partition_keys=["red", "green", "blue"],
@@ -49,4 +69,12 @@ def slow_sensor(context: dg.SensorEvaluationContext):
     return dg.SkipReason("slept")
 
 
-defs = dg.Definitions(jobs=[marking_job, color_job], schedules=[daily], sensors=[slow_sensor])
+@dg.sensor(job=marking_job)
+def large_sensor(context: dg.SensorEvaluationContext):
+    """What comes in goes out: a body and an answer that are files in the spool."""
+    context.update_cursor((context.cursor or "") + "!")
+    return dg.SkipReason("said")
+
+
+defs = dg.Definitions(jobs=[marking_job, waiting_job, color_job], schedules=[daily],
+                      sensors=[slow_sensor, large_sensor])
