@@ -143,29 +143,43 @@ load_daglet(struct loading *l)
 
 /* ---- the token's file ---- */
 
+int
+dg_config_token(
+	const char *home, const char *token_file, struct dg_buf *ret, struct dg_err *e)
+{
+	auto_free char *path = *token_file == '/' || !home
+				       ? dg_xstrdup(token_file)
+				       : dg_xasprintf("%s/%s", home, token_file);
+	auto_buf text = DG_BUF_INIT;
+	size_t n;
+	int r = dg_read_file(AT_FDCWD, path, TOKEN_FILE_MAX, &text, e);
+
+	if (r < 0)
+		return r;
+	for (n = text.n; n && isspace((unsigned char)text.p[n - 1]); n--)
+		text.p[n - 1] = '\0';
+	if (n == 0 || strlen(text.p) != n || strpbrk(text.p, " \t\r\n"))
+		r = dg_fail(e, DG_CONFIG, 0, "'%s' must hold one token and nothing else",
+			path);
+	else
+		dg_buf_adds(ret, text.p);
+	if (text.p)
+		explicit_bzero(text.p, text.n);
+	return r;
+}
+
 static void
 read_token_file(struct loading *l, const char *given)
 {
 	const unsigned roles = DG_KEYS_FOR_NET | DG_KEYS_FOR_LAUNCHER;
-	const struct dg_report_file *file = &l->files[DAGLET];
 	struct dg_yaml_mark at =
 		dg_config_mark(dg_yaml_root(l->docs[DAGLET]), "token_file");
-	auto_free char *path = *given == '/' || !l->src->home
-				       ? dg_xstrdup(given)
-				       : dg_xasprintf("%s/%s", l->src->home, given);
 	auto_buf text = DG_BUF_INIT;
 	struct dg_err e = {0};
-	size_t n;
 
-	if (dg_read_file(AT_FDCWD, path, TOKEN_FILE_MAX, &text, &e) < 0) {
-		dg_report_error(&l->report, file, at, "token_file: %s", e.what);
-		return;
-	}
-	for (n = text.n; n && isspace((unsigned char)text.p[n - 1]); n--)
-		text.p[n - 1] = '\0';
-	if (n == 0 || strlen(text.p) != n || strpbrk(text.p, " \t\r\n"))
-		dg_report_error(&l->report, file, at,
-			"token_file: '%s' must hold one token and nothing else", path);
+	if (dg_config_token(l->src->home, given, &text, &e) < 0)
+		dg_report_error(
+			&l->report, &l->files[DAGLET], at, "token_file: %s", e.what);
 	else
 		dg_settings_set(l->config->settings, roles, TOKEN, text.p);
 	if (text.p)

@@ -49,10 +49,16 @@ int dg_config_load(const struct dg_config_source *src, struct dg_config **ret,
 void dg_config_free(struct dg_config *c);
 void dg_config_freep(struct dg_config **c);
 
-/* What a reload from OLD to NEW takes: the strongest of what the tables say of the keys
- * that differ; their names are appended to NAMES, with spaces between. */
-enum dg_key_change dg_config_diff(const struct dg_settings *old,
-	const struct dg_settings *new, struct dg_buf *names);
+/* What a reload from OLD to NEW takes: FN is called for every key that differs, with what
+ * its row says and the roles that have it. Returns how many there are. */
+typedef void dg_config_change_fn(
+	void *arg, const char *key, enum dg_key_change change, unsigned roles);
+size_t dg_config_diff(const struct dg_settings *old, const struct dg_settings *new,
+	dg_config_change_fn *fn, void *arg);
+
+/* The token in TOKEN_FILE (relative to HOME) is appended to RET. */
+int dg_config_token(
+	const char *home, const char *token_file, struct dg_buf *ret, struct dg_err *e);
 
 /* Ephemeral mode (protocol: `agent run` with flags instead of a DAGSTER_HOME). Any may be
  * NULL; CONFIG and LAUNCHER_CONFIG are JSON. The text is the caller's; -DG_CONFIG says

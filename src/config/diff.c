@@ -71,35 +71,26 @@ change_of(const char *key)
 	}
 }
 
-/* Keys of A that B has differently, or not at all; BOTH: also those that are in both. */
-static enum dg_key_change
-one_way(const struct dg_settings *a, const struct dg_settings *b, bool both,
-	struct dg_buf *names)
-{
-	enum dg_key_change strongest = DG_CHANGE_NONE;
-	const char *key;
-
-	for (size_t i = 0; (key = dg_settings_key(a, i)); i++) {
-		enum dg_key_change c;
-
-		if ((!both && dg_settings_has(b, key)) || same(a, b, key))
-			continue;
-		c = change_of(key);
-		if (c == DG_CHANGE_NONE)
-			continue;
-		dg_buf_addf(names, "%s%s", names->n ? " " : "", key);
-		if (c > strongest)
-			strongest = c;
-	}
-	return strongest;
-}
-
-enum dg_key_change
+size_t
 dg_config_diff(const struct dg_settings *old, const struct dg_settings *new,
-	struct dg_buf *names)
+	dg_config_change_fn *fn, void *arg)
 {
-	enum dg_key_change gone_or_other = one_way(old, new, true, names);
-	enum dg_key_change added = one_way(new, old, false, names);
+	const struct dg_settings *sides[] = {old, new};
+	const char *key;
+	size_t n = 0;
 
-	return gone_or_other > added ? gone_or_other : added;
+	for (size_t side = 0; side < 2; side++)
+		for (size_t i = 0; (key = dg_settings_key(sides[side], i)); i++) {
+			enum dg_key_change c;
+
+			if ((side && dg_settings_has(old, key)) || same(old, new, key))
+				continue;
+			c = change_of(key);
+			if (c == DG_CHANGE_NONE)
+				continue;
+			fn(arg, key, c,
+				dg_settings_mask(old, key) | dg_settings_mask(new, key));
+			n++;
+		}
+	return n;
 }

@@ -202,6 +202,45 @@ dg_settings_add(struct dg_settings *s, unsigned mask, const char *key, const cha
 	};
 }
 
+unsigned
+dg_settings_mask(const struct dg_settings *s, const char *key)
+{
+	const struct setting *t = find(s, key);
+
+	return t ? t->mask : 0;
+}
+
+void
+dg_settings_copy(struct dg_settings *to, const struct dg_settings *from, const char *key)
+{
+	const struct setting *t = find(from, key);
+	struct setting *old = dg_map_del(&to->by_key, dg_str(key));
+
+	if (old)
+		free_setting(old);
+	if (!t)
+		return;
+	if (!t->list) {
+		dg_settings_set(to, t->mask, key, t->value);
+		return;
+	}
+	dg_settings_list(to, t->mask, key);
+	for (size_t i = 0; i < t->n; i++)
+		dg_settings_add(
+			to, t->mask, key, t->entries[i].name, t->entries[i].value);
+}
+
+struct dg_settings *
+dg_settings_clone(const struct dg_settings *s)
+{
+	struct dg_settings *copy = dg_settings_new();
+	const char *key;
+
+	for (size_t i = 0; (key = dg_settings_key(s, i)); i++)
+		dg_settings_copy(copy, s, key);
+	return copy;
+}
+
 /* A string, or its absence, by length. */
 static void
 put(struct dg_buf *b, const char *s)

@@ -50,6 +50,13 @@ void dg_settings_list(struct dg_settings *s, unsigned mask, const char *key);
 void dg_settings_add(struct dg_settings *s, unsigned mask, const char *key,
 	const char *name, const char *value);
 
+/* DG_ROLE_BIT of those who may have the value; 0: absent. */
+unsigned dg_settings_mask(const struct dg_settings *s, const char *key);
+/* KEY becomes what FROM says, or absent where FROM has none. */
+void dg_settings_copy(
+	struct dg_settings *to, const struct dg_settings *from, const char *key);
+struct dg_settings *dg_settings_clone(const struct dg_settings *s);
+
 /* What roles in MASK may have, as a sealed memfd (returned), and back. */
 int dg_settings_seal(const struct dg_settings *s, unsigned mask, struct dg_err *e);
 int dg_settings_load(int fd, struct dg_settings **ret, struct dg_err *e);

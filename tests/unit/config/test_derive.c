@@ -283,6 +283,23 @@ Test(derive, the_sample_is_a_daglet_yaml_and_names_every_key)
 	cr_assert(strstr(env.p, "\nDAGSTER_GRPC_TIMEOUT_SECONDS\t60\t"));
 }
 
+struct diff {
+	struct dg_buf names;
+	enum dg_key_change strongest;
+	unsigned roles;
+};
+
+static void
+on_change(void *arg, const char *key, enum dg_key_change change, unsigned roles)
+{
+	struct diff *d = arg;
+
+	dg_buf_addf(&d->names, "%s%s", d->names.n ? " " : "", key);
+	if (change > d->strongest)
+		d->strongest = change;
+	d->roles |= roles;
+}
+
 Test(derive, a_reload_takes_what_the_changed_keys_say)
 {
 	static const char base[] = TEST_CLASS TEST_LAUNCHER TEST_API;
@@ -317,11 +334,37 @@ Test(derive, a_reload_takes_what_the_changed_keys_say)
 	for (size_t i = 0; i < DG_N(rows); i++) {
 		DG_CLEANUP(dg_config_freep)
 		struct dg_config *new = load_text(rows[i].text, NULL);
-		auto_buf names = DG_BUF_INIT;
+		struct diff d = {.names = DG_BUF_INIT};
 
-		dg_buf_adds(&names, "");
-		cr_assert_eq(dg_config_diff(old->settings, new->settings, &names),
-			rows[i].change, "row %zu", i);
-		cr_assert_str_eq(names.p, rows[i].names, "row %zu: %s", i, names.p);
+		dg_buf_adds(&d.names, "");
+		dg_config_diff(old->settings, new->settings, on_change, &d);
+		cr_assert_eq(d.strongest, rows[i].change, "row %zu", i);
+		cr_assert_str_eq(d.names.p, rows[i].names, "row %zu: %s", i, d.names.p);
+		cr_assert_eq(d.roles != 0, d.names.n != 0, "row %zu", i);
+		dg_buf_clear(&d.names);
 	}
+}
+
+Test(derive, settings_are_copied_key_by_key)
+{
+	DG_CLEANUP(dg_config_freep)
+	struct dg_config *a = load_text(TEST_CLASS TEST_LAUNCHER TEST_API
+		"agent_queues: {additional_queues: [q]}\n",
+		NULL);
+	DG_CLEANUP(dg_config_freep)
+	struct dg_config *b = load_text(TEST_CLASS TEST_LAUNCHER TEST_API, NULL);
+	DG_CLEANUP(dg_settings_freep)
+	struct dg_settings *clone = dg_settings_clone(a->settings);
+	struct diff d = {.names = DG_BUF_INIT};
+
+	cr_assert_eq(dg_config_diff(a->settings, clone, on_change, &d), 0);
+	dg_settings_copy(clone, b->settings, "queues");
+	cr_assert_eq(dg_settings_count(clone, "queues"), 1);
+	dg_settings_copy(clone, b->settings, "agent_queues.additional_queues");
+	cr_assert_not(dg_settings_has(clone, "agent_queues.additional_queues"));
+	cr_assert_eq(dg_settings_mask(clone, "agent_queues.additional_queues"), 0);
+	cr_assert_neq(dg_settings_mask(clone, "queues"), 0);
+	cr_assert_eq(dg_config_diff(a->settings, clone, on_change, &d), 2);
+	cr_assert_eq(d.strongest, DG_CHANGE_AGENT);
+	dg_buf_clear(&d.names);
 }
