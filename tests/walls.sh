@@ -31,7 +31,7 @@ dagster  | base json yaml                            | zlib
 cloud    | base json http config                     | curl/curl systemd/sd-event zlib
 worker   | base log ipc config                       | systemd/sd-event
 backend  | base log json config                      | systemd/sd-event
-master   | base log ipc yaml config                  | systemd/sd-event systemd/sd-daemon
+master   | base log ipc yaml config                  | systemd/sd-event systemd/sd-daemon systemd/sd-bus systemd/sd-login
 poller   | base log ipc json http config cloud dagster worker          | systemd/sd-event
 ledger   | base log ipc json config dagster worker   | systemd/sd-event sqlite3
 launcher | base log ipc json yaml grpc config dagster worker backend   | systemd/sd-event zlib

@@ -9,7 +9,7 @@
  *           <--ANSWER INTENT HANDLE STATE CALL TTL_DEPLOYMENTS TROUBLE HAVE HAVE_END RESULT--
  *   ledger  --DELIVER CALL STATE TROUBLE-->  reporter
  *           <--DELIVERED REFUSED CALL_DONE HAVE HAVE_END STATE--
- *   status  --COMMAND-->  ledger  --STATE RESULT-->  status
+ *   status  --COMMAND-->  ledger, master  --STATE RESULT-->  status
  *
  * A message is one datagram: header (type, flags, epoch, id), the fixed fields as 64-bit
  * numbers, the strings by length, the body. A field is one of
@@ -74,8 +74,13 @@ enum dg_handle_stage { DG_STAGE_INTENT, DG_STAGE_STARTED, DG_STAGE_ENDED, DG_STA
  * outside, or nothing; text: one line for dagletctl and STATUS= */
 #define DG_F_PULSE(U, S, B, F)      U(success_age) U(trouble_age) S(trouble) S(text)
 #define DG_F_NONE(U, S, B, F)
-/* remove: the installation ends, servers go too; else they are kept for the next start */
-#define DG_F_QUIESCE(U, S, B, F)    U(remove)
+/* remove: the installation ends, servers go too; else they are kept for the next start.
+ * limit: microseconds that what is under way gets; 0: it is cut off. May come again, with less. */
+#define DG_F_QUIESCE(U, S, B, F)    U(remove) U(limit)
+/* left: requests that are not answered and delivered; they stay in the store */
+#define DG_F_DRAINED(U, S, B, F)    U(left)
+/* on: take no new work and say IDLE when nothing is under way any more; 0: go on as usual */
+#define DG_F_DRAIN(U, S, B, F)      U(on)
 /* status: as waitpid() gives it */
 #define DG_F_CHILD_EXIT(U, S, B, F) U(pid) U(status)
 #define DG_F_MISBEHAVED(U, S, B, F) U(role) U(epoch) S(inst) S(text)
@@ -132,7 +137,10 @@ enum dg_handle_stage { DG_STAGE_INTENT, DG_STAGE_STARTED, DG_STAGE_ENDED, DG_STA
 	X(READY,           ready,           DG_R_WORKERS,                 DG_R(MASTER),                     DG_F_READY)       \
 	X(PULSE,           pulse,           DG_R_WORKERS,                 DG_R(MASTER),                     DG_F_PULSE)       \
 	X(QUIESCE,         quiesce,         DG_R(MASTER),                 DG_R_WORKERS,                     DG_F_QUIESCE)        \
-	X(DRAINED,         drained,         DG_R_WORKERS,                 DG_R(MASTER),                     DG_F_NONE)        \
+	X(DRAINED,         drained,         DG_R_WORKERS,                 DG_R(MASTER),                     DG_F_DRAINED)     \
+	X(DRAIN,           drain,           DG_R(MASTER),                 DG_R(POLLER) | DG_R(LEDGER),      DG_F_DRAIN)       \
+	X(IDLE,            idle,            DG_R(POLLER) | DG_R(LEDGER),  DG_R(MASTER),                     DG_F_DRAINED)     \
+	X(DENIED,          denied,          DG_R(POLLER) | DG_R(REPORTER), DG_R(MASTER),                    DG_F_NONE)        \
 	X(CHILD_EXIT,      child_exit,      DG_R(MASTER),                 DG_R(LAUNCHER),                   DG_F_CHILD_EXIT)  \
 	X(MISBEHAVED,      misbehaved,      DG_R_WORKERS,                 DG_R(MASTER),                     DG_F_MISBEHAVED)  \
 	X(POP_RAW,         pop_raw,         DG_R(POLLER),                 DG_R(LEDGER),                     DG_F_POP_RAW)     \
@@ -164,8 +172,8 @@ enum dg_handle_stage { DG_STAGE_INTENT, DG_STAGE_STARTED, DG_STAGE_ENDED, DG_STA
 	X(DELIVER,         deliver,         DG_R(LEDGER),                 DG_R(REPORTER),                   DG_F_DELIVER)     \
 	X(DELIVERED,       delivered,       DG_R(REPORTER),               DG_R(LEDGER),                     DG_F_DELIVERED)   \
 	X(REFUSED,         refused,         DG_R(REPORTER),               DG_R(LEDGER),                     DG_F_REFUSED)     \
-	X(COMMAND,         command,         DG_R(STATUS) | DG_R(LEDGER),  DG_R(LEDGER) | DG_R(LAUNCHER),    DG_F_COMMAND)     \
-	X(RESULT,          result,          DG_R(LAUNCHER) | DG_R(LEDGER), DG_R(LEDGER) | DG_R(STATUS),     DG_F_RESULT)
+	X(COMMAND,         command,         DG_R(STATUS) | DG_R(LEDGER),  DG_R(LEDGER) | DG_R(LAUNCHER) | DG_R(MASTER), DG_F_COMMAND) \
+	X(RESULT,          result,          DG_R(LAUNCHER) | DG_R(LEDGER) | DG_R(MASTER), DG_R(LEDGER) | DG_R(STATUS), DG_F_RESULT)
 /* clang-format on */
 
 enum dg_msg_type {

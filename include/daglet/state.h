@@ -82,6 +82,15 @@
  *   "trouble_age" seconds since something keeps it from its work outside, or null
  *   "trouble"     what that is, or null
  *   "text"        what it says about itself
+ * Its own row has the key "master:", and besides
+ *   "drain"       "no" | "draining" | "drained"
+ *   "left"        when drained: requests that wait for their location
+ *   "configuration"  number of the configuration in force, counted from the start
+ *   "reload"      the last one, or null: {"time", "ok", "changes": [{"key", "needs":
+ *                 "reload" | "role" | "agent"}, ...], "text"}
+ *
+ * COMMAND, status to master; args: who asks, for the log; the body of RESULT is text.
+ *   "drain" "undrain" "reload" "restart"
  *
  * COMMAND, status to ledger; args: one JSON object. RESULT code is an HTTP status; when
  * that is not 200 the body says why, in words.

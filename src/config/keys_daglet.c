@@ -23,7 +23,7 @@ static const struct dg_key rows[] = {
 	{"run_grace",         DG_KEY_INT,    0,    "30",      "0..86400",           LAUNCHER,          DG_CHANGE_RELOAD, "seconds that a run gets to end when it is terminated: an interrupt first, after that time TERM, after as long again (at most 10) the end of all that it started; 0: that at once"},
 	{"server_stuck_timeout", DG_KEY_INT, 0,    "90",      "0..86400",           LAUNCHER,          DG_CHANGE_RELOAD, "seconds after which a code server is replaced that answers nothing and uses no processor time (it waits for Python's lock, or in a call that does not return); 0: never"},
 	{"server_busy_timeout", DG_KEY_INT,  0,    "600",     "0..86400",           LAUNCHER,          DG_CHANGE_RELOAD, "the same for one that answers nothing but computes; 0: never"},
-	{"server_output_max", DG_KEY_INT,    0,    "8388608", "65536..1073741824",  LAUNCHER,          DG_CHANGE_ROLE,  , "bytes of a code server's output that are kept on disk"},
+	{"server_output_max", DG_KEY_INT,    0,    "8388608", "65536..1073741824",  LAUNCHER,          DG_CHANGE_ROLE,   "bytes of a code server's output that are kept on disk"},
 };
 /* clang-format on */
 

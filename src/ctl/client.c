@@ -118,9 +118,9 @@ prepare(const char *name, const char *url, struct dg_answer *ret)
 	return c;
 }
 
-int
-dg_client_get(
-	const char *socket, const char *target, struct dg_answer *ret, struct dg_err *e)
+static int
+transfer(const char *socket, const char *target, bool post, struct dg_answer *ret,
+	struct dg_err *e)
 {
 	auto_free char *url = dg_xasprintf("http://daglet/%s", target);
 	char name[DG_SOCK_PATH_MAX + 1];
@@ -131,6 +131,8 @@ dg_client_get(
 	if (dg_sock_path(socket, name, &dir, e) < 0)
 		return -DG_TRANSPORT;
 	c = prepare(name, url, ret);
+	if (c && post)
+		curl_easy_setopt(c, CURLOPT_POSTFIELDS, "");
 	if (c)
 		r = curl_easy_perform(c);
 	if (r == CURLE_OK)
@@ -144,6 +146,20 @@ dg_client_get(
 				      "you open that socket?");
 	}
 	return dg_fail(e, DG_TRANSPORT, 0, "%s: %s", socket, curl_easy_strerror(r));
+}
+
+int
+dg_client_get(
+	const char *socket, const char *target, struct dg_answer *ret, struct dg_err *e)
+{
+	return transfer(socket, target, false, ret, e);
+}
+
+int
+dg_client_post(
+	const char *socket, const char *target, struct dg_answer *ret, struct dg_err *e)
+{
+	return transfer(socket, target, true, ret, e);
 }
 
 void

@@ -21,6 +21,10 @@ int dg_client_find(
 int dg_client_get(
 	const char *socket, const char *target, struct dg_answer *ret, struct dg_err *e);
 
+/* POST: something is to be done. */
+int dg_client_post(
+	const char *socket, const char *target, struct dg_answer *ret, struct dg_err *e);
+
 /* Append TEXT as a part of a query. */
 void dg_client_escape(struct dg_buf *out, const char *text);
 

@@ -1,9 +1,9 @@
-/* ctl/dagletctl.c: looks at a running agent: status, locations, requests, runs, logs,
- * check.
+/* ctl/dagletctl.c: looks at a running agent, and asks it for something: drain, reload,
+ * restart.
  *
- * Everything comes from the status role over its socket; this program knows the shapes in
- * daglet/state.h and changes nothing. Exit codes: 0 fine, 1 unhealthy or not found,
- * 2 usage, 3 nobody can be reached.
+ * Everything goes over the status role's socket; this program knows the shapes in
+ * daglet/state.h. Exit codes: 0 fine, 1 unhealthy, not found or refused, 2 usage,
+ * 3 nobody can be reached.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -27,23 +27,35 @@ enum { EXIT_FINE, EXIT_UNWELL, EXIT_USAGE, EXIT_UNREACHABLE };
 
 struct ctl {
 	const char *socket, *home;
-	bool json, follow;
+	bool json, follow, undo, no_wait;
 	long lines;
 	struct dg_buf path;
 	struct dg_style style;
 };
 
+static int drain(struct ctl *c);
+static int reload(struct ctl *c);
+static int restart(struct ctl *c);
+
 static const struct command {
 	const char *name, *target;
 	dg_view *view;
 	const char *help;
+	int (*order)(struct ctl *c); /* it is to be done */
 } commands[] = {
-	{"status", "status.json", dg_view_status, "everything at a glance"},
-	{"locations", "locations", dg_view_locations, "code locations and their servers"},
-	{"requests", "requests", dg_view_requests, "requests under way"},
-	{"runs", "runs", dg_view_runs, "runs on this agent"},
-	{"logs", NULL, NULL, "last lines of a code server or run"},
-	{"check", "health.json", dg_view_check, "ready or not, and why"},
+	{"status", "status.json", dg_view_status, "everything at a glance", NULL},
+	{"locations", "locations", dg_view_locations, "code locations and their servers",
+		NULL},
+	{"requests", "requests", dg_view_requests, "requests under way", NULL},
+	{"runs", "runs", dg_view_runs, "runs on this agent", NULL},
+	{"logs", NULL, NULL, "last lines of a code server or run", NULL},
+	{"check", "health.json", dg_view_check, "ready or not, and why", NULL},
+	{"drain", "drain", NULL, "take no more work, say when nothing is under way",
+		drain},
+	{"reload", "reload", NULL, "read the configuration again, say what it takes",
+		reload},
+	{"restart", "restart", NULL, "start the agent anew; servers and runs go on",
+		restart},
 };
 
 static void
@@ -60,9 +72,13 @@ help(FILE *f)
 	      "  -j, --json         the answer as it is, for programs\n"
 	      "  -n, --lines N      logs: so many lines (default 100)\n"
 	      "  -f, --follow       logs: go on as they come\n"
+	      "  -u, --undo         drain: take work again\n"
+	      "      --no-wait      drain, restart: do not wait until it is done\n"
 	      "  -h, --help         this text\n"
 	      "  -V, --version      version\n\n"
-	      "Exit codes: 0 fine, 1 unhealthy or not found, 2 usage, 3 not reachable.\n",
+	      "Drain, reload and restart are for root and the user that daglet runs as.\n"
+	      "Exit codes: 0 fine, 1 unhealthy, not found or refused, 2 usage, 3 not "
+	      "reachable.\n",
 		f);
 }
 
@@ -174,6 +190,144 @@ logs(struct ctl *c, const char *name)
 	return r;
 }
 
+/* What is to be done. */
+
+/* 0 and its answer is shown; else it was refused. */
+static int
+order(struct ctl *c, const char *target)
+{
+	struct dg_answer a = {.body = DG_BUF_INIT};
+	struct dg_err e;
+	int r = EXIT_FINE;
+
+	if (dg_client_post(c->path.p, target, &a, &e) < 0)
+		r = complain(&e);
+	else if (a.code == 200)
+		print(dg_buf_str(&a.body));
+	else if (a.code == 422) { /* every error of the configuration, with its place */
+		fwrite(a.body.p, 1, a.body.n, stderr);
+		r = EXIT_UNWELL;
+	} else
+		r = refused(&a);
+	dg_buf_clear(&a.body);
+	return r;
+}
+
+static int
+reload(struct ctl *c)
+{
+	return order(c, "reload");
+}
+
+/* Look every half second until FN says that it is enough. */
+static int
+look_until(struct ctl *c, int (*fn)(struct ctl *c, struct dg_str status), bool patient)
+{
+	for (int silent = 0;;) {
+		struct dg_answer a = {.body = DG_BUF_INIT};
+		struct dg_err e;
+		int r = -1;
+
+		if (dg_client_get(c->path.p, "status.json", &a, &e) == 0) {
+			silent = 0;
+			if (a.code == 200 &&
+				dg_json_check(dg_buf_str(&a.body), 64, NULL) == 0)
+				r = fn(c, dg_buf_str(&a.body));
+		} else if (!patient || ++silent > 240) {
+			r = complain(&e);
+		}
+		dg_buf_clear(&a.body);
+		if (r >= 0)
+			return r;
+		nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
+	}
+}
+
+/* The master's row of /status.json. */
+static struct dg_str
+master_row(struct dg_str status)
+{
+	struct dg_str list = DG_STR_NULL, row, role;
+	struct dg_json_iter it;
+
+	dg_json_member(status, "roles", &list);
+	it = dg_json_iter(list);
+	while (dg_json_next_item(&it, &row))
+		if (dg_json_member(row, "role", &role) && dg_json_is(role, "master"))
+			return row;
+	return DG_STR_NULL;
+}
+
+static int
+is_drained(struct ctl *c, struct dg_str status)
+{
+	struct dg_str row = master_row(status), drain;
+	int64_t left = 0;
+
+	if (!dg_json_member(row, "drain", &drain))
+		return -1;
+	if (dg_json_is(drain, "no")) {
+		fputs("dagletctl: somebody ended the drain\n", stderr);
+		return EXIT_UNWELL;
+	}
+	if (!dg_json_is(drain, "drained"))
+		return -1;
+	dg_json_member_int(row, "left", &left);
+	if (c->json)
+		printf("{\"drain\": \"drained\", \"left\": %lld}\n", (long long)left);
+	else if (left)
+		printf("drained: nothing is under way; %lld requests wait for a location "
+		       "that is not up\n",
+			(long long)left);
+	else
+		puts("drained: nothing is under way");
+	return EXIT_FINE;
+}
+
+static int
+drain(struct ctl *c)
+{
+	int r = order(c, c->undo ? "undrain" : "drain");
+
+	if (r != EXIT_FINE || c->undo || c->no_wait)
+		return r;
+	return look_until(c, is_drained, false);
+}
+
+static double began;
+
+static int
+is_new(struct ctl *c, struct dg_str status)
+{
+	struct dg_str health;
+	double since = 0;
+	bool alive = false;
+
+	(void)c;
+	dg_json_member_double(master_row(status), "since", &since);
+	if (began == 0) { /* the first look: who is it now? */
+		began = since;
+		return EXIT_FINE;
+	}
+	if (since == began || !dg_json_member(status, "health", &health) ||
+		!dg_json_member_bool(health, "alive", &alive) || !alive)
+		return -1;
+	puts("it is there again");
+	return EXIT_FINE;
+}
+
+static int
+restart(struct ctl *c)
+{
+	int r = c->no_wait ? EXIT_FINE : look_until(c, is_new, false);
+
+	if (r == EXIT_FINE)
+		r = order(c, "restart");
+	if (r != EXIT_FINE || c->no_wait)
+		return r;
+	return look_until(c, is_new, true);
+}
+
 /* The command line. */
 
 static bool
@@ -217,14 +371,16 @@ run(struct ctl *c, int argc, char **argv)
 		help(stderr);
 		return EXIT_USAGE;
 	}
-	if (argc != (cmd->view ? 1 : 2)) {
+	if (argc != (cmd->target ? 1 : 2)) {
 		fprintf(stderr, "dagletctl: %s takes %s\n", cmd->name,
-			cmd->view ? "nothing more" : "one ID");
+			cmd->target ? "nothing more" : "one ID");
 		return EXIT_USAGE;
 	}
 	r = dg_client_find(c->socket, c->home, &c->path, &e);
 	if (r < 0)
 		return complain(&e);
+	if (cmd->order)
+		return cmd->order(c);
 	return cmd->view ? show(c, cmd) : logs(c, argv[1]);
 }
 
@@ -237,6 +393,8 @@ main(int argc, char **argv)
 		{"json", no_argument, NULL, 'j'},
 		{"lines", required_argument, NULL, 'n'},
 		{"follow", no_argument, NULL, 'f'},
+		{"undo", no_argument, NULL, 'u'},
+		{"no-wait", no_argument, NULL, 'w'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{0},
@@ -244,7 +402,7 @@ main(int argc, char **argv)
 	struct ctl c = {.lines = LINES_DEFAULT, .path = DG_BUF_INIT};
 	int opt, r;
 
-	while ((opt = getopt_long(argc, argv, "s:H:jn:fhV", options, NULL)) != -1)
+	while ((opt = getopt_long(argc, argv, "s:H:jn:fuhV", options, NULL)) != -1)
 		switch (opt) {
 		case 's':
 			c.socket = optarg;
@@ -263,6 +421,12 @@ main(int argc, char **argv)
 			break;
 		case 'f':
 			c.follow = true;
+			break;
+		case 'u':
+			c.undo = true;
+			break;
+		case 'w':
+			c.no_wait = true;
 			break;
 		case 'h':
 			help(stdout);

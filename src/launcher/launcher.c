@@ -19,6 +19,7 @@
 
 /* Requests under way at the end may take so long, servers so long to stop. */
 #define STOP_GRACE (5 * DG_SEC)
+#define STOP_GRACE_LATE DG_SEC /* when the time is over */
 #define STOP_LIMIT (8 * DG_SEC)
 
 void
@@ -409,7 +410,7 @@ static void
 end(struct dg_launcher *l)
 {
 	if (!l->ended)
-		dg_worker_done(l->w);
+		dg_worker_done(l->w, 0);
 	l->ended = true;
 }
 
@@ -454,9 +455,14 @@ dg_launcher_quiesced(struct dg_launcher *l)
 	}
 	if (!l->stopping) {
 		l->stopping = true;
-		DG_MAP_EACH(&l->servers, s)
-		l->ops->server_stop(
-			l->backend, ((struct dg_server *)s->value)->id, STOP_GRACE);
+		DG_MAP_EACH(&l->servers, slot)
+		{
+			struct dg_server *s = slot->value;
+
+			s->draining = true; /* its end is no news */
+			l->ops->server_stop(l->backend, s->id,
+				l->w->quiesce_limit ? STOP_GRACE : STOP_GRACE_LATE);
+		}
 		dg_launcher_timer(l, &l->quiesce, dg_now() + STOP_LIMIT, 100 * DG_MSEC,
 			on_limit, l);
 	}
@@ -468,29 +474,21 @@ static void
 quiesce(struct dg_worker *w)
 {
 	struct dg_launcher *l = w->data;
-	int64_t limit = dg_settings_has(w->settings, "daglet.drain_timeout")
-				? dg_settings_int(w->settings, "daglet.drain_timeout")
-				: 30;
 
-	dg_launcher_timer(l, &l->quiesce, dg_now() + (dg_usec)limit * DG_SEC,
-		100 * DG_MSEC, on_limit, l);
+	if (l->stopping) { /* asked again: no more waiting */
+		DG_MAP_EACH(&l->servers, s)
+		l->ops->server_kill(l->backend, ((struct dg_server *)s->value)->id);
+		return;
+	}
+	l->late = w->quiesce_limit == 0;
+	dg_launcher_timer(
+		l, &l->quiesce, dg_now() + w->quiesce_limit, 100 * DG_MSEC, on_limit, l);
 	dg_launcher_quiesced(l);
 }
 
 /* The beginning. */
 
 static const struct dg_backend_ops *backend_ops; /* of this program */
-
-/* A token that came from a file: children find it where their instance ref says. */
-static void
-hand_on_token(const struct dg_settings *s)
-{
-	const char *variable = dg_settings_str(s, "token_variable");
-	const char *token = dg_settings_str(s, "dagster_cloud_api.agent_token");
-
-	if (variable && token)
-		setenv(variable, token, 1);
-}
 
 static int
 setup(struct dg_worker *w, struct dg_err *e)
@@ -516,8 +514,7 @@ setup(struct dg_worker *w, struct dg_err *e)
 	l->ops = backend_ops;
 	dg_calls_init(&l->calls, w);
 	dg_policy_init(&l->policy, w->settings);
-	dg_tuning_read(l);
-	hand_on_token(w->settings);
+	dg_reload_settings(l);
 	l->handle_id = (uint64_t)dg_wall_usec();
 	r = dg_instance_ref_new(
 		&l->ref, dg_str(yaml ? yaml : ""), home ? home : "/", NULL, e);
@@ -569,6 +566,7 @@ teardown(struct dg_worker *w)
 	dg_policy_clear(&l->policy);
 	dg_calls_clear(&l->calls);
 	dg_instance_ref_free(l->ref);
+	free(l->token);
 	dg_buf_clear(&l->workspace);
 	dg_buf_clear(&l->ttl_names);
 	dg_buf_clear(&l->role_state);
@@ -583,6 +581,8 @@ dg_launcher_main(const struct dg_backend_ops *backend, int argc, char **argv)
 {
 	static const struct dg_worker_ops ops = {
 		.setup = setup,
+		.check = dg_reload_check,
+		.apply = dg_reload_apply,
 		.linked = linked,
 		.message = message,
 		.control = control,

@@ -10,6 +10,7 @@
  *   runs.c      runs: table and requests     outcome.c  what became of them
  *   launching.c ending.c  effects of the machines in launch.c and terminate.c
  *   report.c    STATE bodies
+ *   reload.c    other settings
  *   calls.c     what is asked of the control plane
  * Pure: location.c policy.c launch.c terminate.c verdict.c upload.c (pack.c: memfd).
  */
@@ -59,6 +60,7 @@ struct dg_launcher {
 	struct dg_map skipped;     /* places that are not allowed: said once */
 	struct dg_calls calls;
 	char agent_id[40], installation[72];
+	char *token; /* of the settings */
 	unsigned slot;
 	bool known_end;    /* what earlier launchers left is known */
 	bool desired_seen; /* the first workspace has come */
@@ -249,6 +251,13 @@ struct dg_str dg_launcher_ref(
 /* Forget that the backend's thing exists. */
 void dg_launcher_gone(struct dg_launcher *l, enum dg_handle_what what, const char *key,
 	const char *deployment);
+
+/* reload.c */
+int dg_reload_check(
+	struct dg_worker *w, const struct dg_settings *next, struct dg_err *e);
+void dg_reload_apply(struct dg_worker *w);
+/* At the start, and again: times, limits, token. */
+void dg_reload_settings(struct dg_launcher *l);
 
 /* tuning.c */
 void dg_tuning_read(struct dg_launcher *l);

@@ -2,7 +2,8 @@
 noinst_LIBRARIES += %D%/liblauncher.a
 %C%_liblauncher_a_SOURCES = \
 	%D%/launcher.c %D%/launcher.h %D%/desired.c %D%/place.c %D%/server.c %D%/relay.c \
-	%D%/query.c %D%/uploads.c %D%/runs.c %D%/launching.c %D%/ending.c %D%/report.c \
+	%D%/query.c %D%/uploads.c %D%/runs.c %D%/launching.c %D%/ending.c %D%/reload.c \
+	%D%/report.c \
 	%D%/tuning.c %D%/calls.c %D%/calls.h %D%/health.c %D%/health.h %D%/location.c %D%/location.h %D%/policy.c \
 	%D%/policy.h %D%/launch.c %D%/launch.h %D%/terminate.c %D%/terminate.h \
 	%D%/upload.c %D%/upload.h %D%/verdict.c %D%/verdict.h %D%/outcome.c %D%/pack.c %D%/pack.h

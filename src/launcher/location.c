@@ -221,6 +221,9 @@ fail(struct dg_loc *l, struct dg_loc_inst *i, bool user, bool gone, enum dg_loc_
 		reconcile(l, now, out);
 		return;
 	}
+	if (serves(&l->cur) && l->cur.renew && i != &l->cur &&
+		l->cur.version.timestamp == l->want.timestamp)
+		user = false; /* its code is well: something else is not */
 	if (l->failed != l->want.timestamp) {
 		l->failures = 0;
 		l->failed = l->want.timestamp;
@@ -517,6 +520,11 @@ dg_loc_event(struct dg_loc *l, const struct dg_loc_event *ev, dg_usec now,
 		break;
 	case DG_LOC_TICK:
 		tick(l, now, out);
+		break;
+	case DG_LOC_RENEW: /* beside, as for a newer timestamp */
+		retire(l, &l->next, DG_DO_STOP, now, out);
+		l->cur.bad = l->cur.renew = l->cur.serial != 0;
+		reconcile(l, now, out);
 		break;
 	default:
 		if (!i) { /* news of nobody, or of the error */

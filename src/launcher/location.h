@@ -63,6 +63,7 @@ struct dg_loc_inst {
 	bool bad;  /* it wants replacing */
 	bool hung; /* ... because it does not answer */
 	bool firm; /* its start is brought to its end */
+	bool renew; /* well, and serves on until another of its version does */
 };
 
 struct dg_loc_limits {
@@ -129,6 +130,7 @@ enum dg_loc_event_type {
 	DG_LOC_CLOGGED,    /* its slots are held by calls that timed out */
 	DG_LOC_DRAINED,
 	DG_LOC_TICK,
+	DG_LOC_RENEW, /* it is well, but to be replaced; no serial */
 };
 
 struct dg_loc_event {

@@ -232,13 +232,14 @@ own_error(const struct dg_err *e, struct dg_buf *out)
 static void
 start(struct dg_place *p, unsigned serial)
 {
-	struct dg_server *s = dg_server_new(p, serial, p->loc.want, NULL);
+	struct dg_server *s;
 	struct dg_err e = {0};
 	auto_buf error = DG_BUF_INIT;
 
-	dg_buf_addstr(&s->metadata, dg_buf_str(&p->metadata));
 	if (p->l->w->quiescing)
 		return; /* the next launcher will */
+	s = dg_server_new(p, serial, p->loc.want, NULL);
+	dg_buf_addstr(&s->metadata, dg_buf_str(&p->metadata));
 	dg_logkv(LOG_INFO,
 		DG_KV({"dep", p->deployment}, {"loc", p->location}, {"srv", s->id}),
 		"starting a code server");

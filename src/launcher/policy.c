@@ -73,6 +73,17 @@ dg_policy_init(struct dg_policy *p, const struct dg_settings *s)
 }
 
 void
+dg_policy_reload(struct dg_policy *p, const struct dg_settings *s)
+{
+	struct dg_map used = p->used;
+
+	p->used = DG_MAP_INIT;
+	dg_policy_clear(p);
+	dg_policy_init(p, s);
+	p->used = used;
+}
+
+void
 dg_policy_clear(struct dg_policy *p)
 {
 	DG_MAP_EACH(&p->used, slot)

@@ -39,6 +39,8 @@ struct dg_use {
 
 void dg_policy_init(struct dg_policy *p, const struct dg_settings *s);
 void dg_policy_clear(struct dg_policy *p);
+/* Other settings; who was used when is still known. */
+void dg_policy_reload(struct dg_policy *p, const struct dg_settings *s);
 
 bool dg_policy_allowed(const struct dg_policy *p, struct dg_str deployment,
 	struct dg_str location, bool branch);

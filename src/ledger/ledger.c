@@ -303,6 +303,8 @@ on_control(struct dg_worker *w, enum dg_msg_type type, uint64_t id, void *payloa
 	(void)id;
 	if (type == DG_MSG_PEER)
 		on_peer(w->data, payload);
+	else if (type == DG_MSG_DRAIN)
+		dg_drain_set(w->data, ((struct dg_msg_drain *)payload)->on != 0);
 }
 
 /* The store could not be opened at first and now is: what it remembers is read by a
@@ -387,7 +389,17 @@ setup(struct dg_worker *w, struct dg_err *e)
 			DG_SEC, on_sweep, l);
 	if (r < 0)
 		return dg_fail(e, DG_TRANSPORT, -r, "cannot make a timer");
+	r = dg_drain_open(l, e);
+	if (r < 0)
+		return r;
 	return 0;
+}
+
+/* All others are gone: what is in the book now stays in the store. */
+static void
+on_quiesce(struct dg_worker *w)
+{
+	dg_worker_done(w, ((struct dg_ledger *)w->data)->book.count);
 }
 
 static void
@@ -410,6 +422,7 @@ teardown(struct dg_worker *w)
 	}
 	sd_event_source_disable_unref(l->tick);
 	sd_event_source_disable_unref(l->sweep);
+	sd_event_source_disable_unref(l->drain);
 	dg_out_clear(l);
 	dg_work_clear(l);
 	dg_mirror_clear(l);
@@ -426,6 +439,7 @@ main(int argc, char **argv)
 	static const struct dg_worker_ops ops = {
 		.setup = setup,
 		.control = on_control,
+		.quiesce = on_quiesce,
 		.teardown = teardown,
 	};
 

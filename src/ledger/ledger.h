@@ -126,7 +126,8 @@ struct dg_ledger {
 	char agent_id[40], installation[72];
 	struct dg_buf workspace, scope, ttl;
 	uint64_t workspace_wall;
-	sd_event_source *tick, *sweep;
+	sd_event_source *tick, *sweep, *drain;
+	unsigned drain_looks; /* in a row that found nothing under way */
 	enum dg_durability durability; /* as it was last looked at */
 	struct dg_buf start_forget;    /* ids, while the store is read */
 	uint64_t ids_reserved;         /* ids below may have been used: meta "ids" */
@@ -183,6 +184,10 @@ void dg_out_pump(struct dg_ledger *l);
 void dg_out_call(struct dg_peer *from, uint64_t id, struct dg_msg_call *m);
 void dg_out_forget_caller(struct dg_ledger *l, uint32_t epoch);
 void dg_out_clear(struct dg_ledger *l);
+
+/* drain.c */
+int dg_drain_open(struct dg_ledger *l, struct dg_err *e);
+void dg_drain_set(struct dg_ledger *l, bool on);
 
 /* mirror.c */
 void dg_mirror_state(struct dg_peer *from, const struct dg_msg_state *m);

@@ -8,7 +8,7 @@ noinst_LIBRARIES += %D%/libledger.a
 
 pkglibexec_PROGRAMS += daglet-ledger
 daglet_ledger_SOURCES = \
-	%D%/intake.c %D%/ledger.c %D%/ledger.h %D%/mirror.c %D%/out.c %D%/start.c \
+	%D%/drain.c %D%/intake.c %D%/ledger.c %D%/ledger.h %D%/mirror.c %D%/out.c %D%/start.c \
 	%D%/work.c
 daglet_ledger_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 daglet_ledger_LDADD = %D%/libledger.a $(LIB_WORKER) $(LIB_DAGSTER) $(SYSTEMD_LIBS) $(SQLITE_LIBS)

@@ -96,7 +96,7 @@ dg_child_spawn(struct dg_child *c, const struct dg_link_ops *ops, struct dg_err 
 	if (r < 0)
 		return r;
 	c->pid = pid;
-	c->drained = false;
+	c->idle = false;
 	c->text[0] = '\0';
 	c->success = 0;
 	return dg_link_new(&c->control, c->master->event, TAKE_FD(mine), DG_ROLE_MASTER,
@@ -131,12 +131,19 @@ dg_child_reaped(struct dg_child *c, int status)
 }
 
 void
-dg_child_send(struct dg_child *c, enum dg_msg_type type, const void *payload)
+dg_child_reply(
+	struct dg_child *c, enum dg_msg_type type, uint64_t id, const void *payload)
 {
 	struct dg_err e;
 
 	if (!c->control || !dg_link_open(c->control))
 		return;
-	if (dg_link_send(c->control, type, 0, payload, &e) < 0)
+	if (dg_link_send(c->control, type, id, payload, &e) < 0)
 		dg_log_err(LOG_ERR, &e, DG_KV({"to", dg_role_name(c->role)}));
+}
+
+void
+dg_child_send(struct dg_child *c, enum dg_msg_type type, const void *payload)
+{
+	dg_child_reply(c, type, 0, payload);
 }

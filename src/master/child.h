@@ -27,8 +27,9 @@ struct dg_child {
 	dg_usec success;    /* when it last did something useful; 0: not yet */
 	char trouble[256];  /* what keeps it from its work, or "" */
 	dg_usec troubled;   /* since when; 0: not */
-	bool drained;
 	dg_usec told; /* when status was told last */
+	bool asked;         /* it has not said yet what it thinks of the new settings */
+	bool idle;          /* while draining: it has nothing under way */
 };
 
 struct dg_child *dg_child_new(
@@ -41,6 +42,8 @@ void dg_child_kill(struct dg_child *c, int sig);
 /* The process is gone: channel and pid are forgotten; last_exit says how. */
 void dg_child_reaped(struct dg_child *c, int status);
 void dg_child_send(struct dg_child *c, enum dg_msg_type type, const void *payload);
+void dg_child_reply(
+	struct dg_child *c, enum dg_msg_type type, uint64_t id, const void *payload);
 
 /* "exit code 1", "killed by signal 9 (Killed)". */
 void dg_exit_words(int status, char *buf, size_t size);

@@ -49,10 +49,13 @@ const char dg_cli_help[] =
 	"  -h, --help     this text\n"
 	"      --version  version of daglet and of the protocol it speaks\n"
 	"\n"
-	"Signals: SIGTERM and SIGINT stop in order (SIGINT ends code servers too), "
-	"SIGHUP reads\n"
-	"the configuration again. Status: dagletctl. Manual: daglet(8), "
-	"daglet.yaml(5).\n";
+	"Signals: SIGTERM and SIGINT stop in order (SIGINT ends code servers too), a "
+	"second\n"
+	"one at once; SIGHUP reads the configuration again. Exit codes: 0 nothing is "
+	"left\n"
+	"undone, 75 something is and waits in the store, 78 configuration. Status and "
+	"commands:\n"
+	"dagletctl. Manual: daglet(8), daglet.yaml(5).\n";
 
 static const struct option {
 	char letter;

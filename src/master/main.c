@@ -38,17 +38,36 @@ dg_master_find_libexec(char *buf, size_t size)
 		snprintf(buf, size, "%s", self);
 }
 
+static void
+say_warnings(const struct dg_config *c)
+{
+	const char *p = dg_buf_str(&c->warnings).p;
+
+	while (*p) {
+		size_t n = strcspn(p, "\n");
+
+		if (n)
+			dg_log(LOG_WARNING, "%.*s", (int)n, p);
+		p += n + (p[n] != '\0');
+	}
+}
+
+/* For a reload: everything is read again; what is only settled at the start stays. */
 static int
-reload(struct dg_master *m, struct dg_settings **ret, struct dg_err *e)
+load_again(struct dg_master *m, struct dg_settings **ret, struct dg_buf *errors)
 {
 	struct dg_config *c = NULL;
-	auto_buf errors = DG_BUF_INIT;
-	int r = dg_startup_config(m->reload_arg, &c, &errors);
+	struct dg_err e;
+	char line[DG_ERR_TEXT];
+	int r = dg_startup_config(m->reloading.arg, &c, errors);
 
-	if (r == 0)
-		r = dg_startup_folders(m, c->settings, e);
-	else
-		dg_fail(e, DG_CONFIG, 0, "%s", dg_buf_str(&errors).p);
+	if (r == 0) {
+		say_warnings(c);
+		dg_reload_keep(m, c->settings);
+		r = dg_logging_apply(m->reloading.arg, c->settings, &e);
+		if (r < 0)
+			dg_buf_addf(errors, "%s\n", dg_err_text(&e, line, sizeof line));
+	}
 	if (r == 0)
 		*ret = TAKE_PTR(c->settings);
 	dg_config_free(c);
@@ -70,18 +89,24 @@ remove_home(const char *home)
 		dg_log(LOG_WARNING, "%s stays: %s", home, strerror(errno));
 }
 
-static void
-say_warnings(const struct dg_config *c)
+/* The same program as it is installed now, in this process: to systemd, and to a container
+ * whose PID 1 we are, nothing has ended. */
+static int
+again(char **argv)
 {
-	const char *p = dg_buf_str(&c->warnings).p;
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	static const char deleted[] = " (deleted)";
 
-	while (*p) {
-		size_t n = strcspn(p, "\n");
-
-		if (n)
-			dg_log(LOG_WARNING, "%.*s", (int)n, p);
-		p += n + (p[n] != '\0');
+	if (n > 0) {
+		self[n] = '\0';
+		if ((size_t)n > sizeof deleted &&
+			strcmp(self + n - (sizeof deleted - 1), deleted) == 0)
+			self[(size_t)n - (sizeof deleted - 1)] = '\0';
+		execv(self, argv);
 	}
+	dg_log(LOG_ERR, "cannot start anew: %s", strerror(errno));
+	return 1;
 }
 
 static void
@@ -100,9 +125,9 @@ list_crash_points(void)
 }
 
 static int
-run(struct dg_cli *cli)
+run(struct dg_cli *cli, char **argv)
 {
-	struct dg_master m = {.reload = reload, .reload_arg = cli};
+	struct dg_master m = {.reloading = {.load = load_again, .arg = cli}};
 	struct dg_config *c = NULL;
 	auto_buf errors = DG_BUF_INIT;
 	auto_free char *home = NULL;
@@ -117,12 +142,13 @@ run(struct dg_cli *cli)
 	}
 	r = dg_logging_apply(cli, c->settings, &e);
 	say_warnings(c);
+	dg_reload_remember(&m, c->settings);
 	if (r == 0)
 		r = dg_startup_folders(&m, c->settings, &e);
 	temporary = dg_settings_str(c->settings, "ephemeral_home");
 	home = temporary ? dg_xstrdup(temporary) : NULL;
 	if (home)
-		m.reload = NULL;
+		m.reloading.load = NULL;
 	if (r == 0) {
 		dg_log(LOG_NOTICE,
 			"daglet " PACKAGE_VERSION " (protocol " DG_PROTOCOL_RELEASE
@@ -141,6 +167,8 @@ run(struct dg_cli *cli)
 		r = dg_master_run(&m);
 	}
 	dg_master_clear(&m);
+	if (r == DG_EXIT_AGAIN)
+		return again(argv);
 	if (m.runtime_dir[0]) /* stays while kept servers have their sockets in it */
 		(void)rmdir(m.runtime_dir);
 	remove_home(home);
@@ -179,7 +207,7 @@ main(int argc, char **argv)
 	}
 	switch (cli.command) {
 	case DG_CMD_RUN:
-		return run(&cli);
+		return run(&cli, argv);
 	case DG_CMD_CHECK_CONFIG:
 		return check_config(&cli);
 	case DG_CMD_SAMPLE_CONFIG:

@@ -20,18 +20,14 @@
 static const struct {
 	const char *program;
 	bool linked;
-	int stop_step;
 } roles[] = {
-#define X(id, name, program, linked, stop, env) [DG_ROLE_##id] = {program, linked, stop},
+#define X(id, name, program, linked, stop, env) [DG_ROLE_##id] = {program, linked},
 	DG_ROLE_TABLE(X)
 #undef X
 };
 
-static void drive(struct dg_child *c, enum dg_child_event ev);
-static void next_stop_step(struct dg_master *m);
-
-static const char *
-display(const struct dg_child *c, char *buf, size_t size)
+const char *
+dg_master_display(const struct dg_child *c, char *buf, size_t size)
 {
 	snprintf(buf, size, "%s%s%s", dg_role_name(c->role), c->inst[0] ? ":" : "",
 		c->inst);
@@ -40,13 +36,13 @@ display(const struct dg_child *c, char *buf, size_t size)
 
 /* Links: every linked role that is ready gets a socket pair with the ledger. */
 
-static struct dg_child *
-the_ledger(struct dg_master *m)
+struct dg_child *
+dg_master_ready(struct dg_master *m, enum dg_role role)
 {
 	struct dg_child *c;
 
 	TAILQ_FOREACH (c, &m->children, entry)
-		if (c->role == DG_ROLE_LEDGER && c->sup.state == DG_CHILD_READY)
+		if (c->role == role && c->sup.state == DG_CHILD_READY)
 			return c;
 	return NULL;
 }
@@ -73,11 +69,13 @@ join(struct dg_master *m, struct dg_child *ledger, struct dg_child *c)
 }
 
 static void
-on_ready(struct dg_child *c)
+on_ready(struct dg_child *c, uint64_t generation)
 {
 	struct dg_master *m = c->master;
-	struct dg_child *ledger = the_ledger(m), *o;
+	struct dg_child *ledger = dg_master_ready(m, DG_ROLE_LEDGER), *o;
 
+	dg_reload_ready(c, generation);
+	dg_draining_ready(c); /* before it has a link */
 	if (c->role == DG_ROLE_LEDGER) {
 		TAILQ_FOREACH (o, &m->children, entry)
 			if (roles[o->role].linked && o->sup.state == DG_CHILD_READY)
@@ -105,7 +103,7 @@ tell_world(struct dg_master *m)
 		dg_log(LOG_NOTICE, "all %u roles are ready", all);
 		(void)sd_notify(0, "READY=1");
 	}
-	if (m->stopping)
+	if (m->ending.under_way)
 		return;
 	if (parked)
 		(void)sd_notifyf(0,
@@ -125,8 +123,9 @@ changed(struct dg_child *c)
 
 /* One child: channel and process. */
 
-static void
-send_config(struct dg_child *c, const struct dg_settings *s, uint64_t generation)
+void
+dg_master_send_config(
+	struct dg_child *c, const struct dg_settings *s, uint64_t generation)
 {
 	struct dg_err e;
 	auto_close int fd = dg_settings_seal(s, DG_ROLE_BIT(c->role), &e);
@@ -160,42 +159,9 @@ on_misbehaved(struct dg_child *from, const struct dg_msg_misbehaved *b)
 	if (!bad || (bad->epoch != b->epoch && bad->role != DG_ROLE_LEDGER))
 		return; /* its successor is not to blame */
 	dg_log(LOG_ERR, "%s broke a promise to %s and is replaced: %s",
-		display(bad, name, sizeof name), display(from, who, sizeof who), text);
-	drive(bad, DG_EV_MISBEHAVED);
-}
-
-static void
-reload_answer(struct dg_master *m, struct dg_child *c, const struct dg_str *bad)
-{
-	char name[160];
-
-	if (!m->next || !m->answers_missing)
-		return;
-	if (bad) {
-		auto_free char *text = dg_str_dup(*bad);
-
-		m->refused = true;
-		dg_log(LOG_ERR, "%s refuses the new configuration: %s",
-			display(c, name, sizeof name), text);
-	}
-	if (--m->answers_missing)
-		return;
-	if (m->refused) {
-		dg_settings_freep(&m->next);
-		dg_log(LOG_ERR, "the configuration stays as it was");
-	} else {
-		struct dg_msg_apply apply = {m->generation + 1};
-		struct dg_child *o;
-
-		dg_settings_free(m->settings);
-		m->settings = TAKE_PTR(m->next);
-		m->generation++;
-		TAILQ_FOREACH (o, &m->children, entry)
-			if (o->sup.state == DG_CHILD_READY)
-				dg_child_send(o, DG_MSG_APPLY, &apply);
-		dg_log(LOG_NOTICE, "the new configuration is in force");
-	}
-	(void)sd_notify(0, "READY=1");
+		dg_master_display(bad, name, sizeof name),
+		dg_master_display(from, who, sizeof who), text);
+	dg_master_drive(bad, DG_EV_MISBEHAVED);
 }
 
 static void
@@ -205,7 +171,6 @@ on_message(
 	struct dg_child *c = arg;
 
 	(void)l;
-	(void)id;
 	switch (type) {
 	case DG_MSG_HELLO: {
 		const struct dg_msg_hello *h = payload;
@@ -215,18 +180,19 @@ on_message(
 				"%s speaks version %u of our messages, not %d: mixed "
 				"installation?",
 				c->program, (unsigned)h->version, DG_MSG_VERSION);
-			drive(c, DG_EV_MISBEHAVED);
+			dg_master_drive(c, DG_EV_MISBEHAVED);
 			return;
 		}
-		drive(c, DG_EV_HELLO);
+		dg_master_drive(c, DG_EV_HELLO);
 		if (c->sup.state == DG_CHILD_CONFIGURING)
-			send_config(c, c->master->settings, c->master->generation);
+			dg_master_send_config(
+				c, c->master->settings, c->master->generation);
 		break;
 	}
 	case DG_MSG_READY:
-		drive(c, DG_EV_READY);
+		dg_master_drive(c, DG_EV_READY);
 		if (c->sup.state == DG_CHILD_READY)
-			on_ready(c);
+			on_ready(c, ((struct dg_msg_ready *)payload)->generation);
 		break;
 	case DG_MSG_PULSE: {
 		const struct dg_msg_pulse *p = payload;
@@ -241,21 +207,32 @@ on_message(
 			p->trouble_age == DG_USEC_NEVER ? 0 : dg_now() - p->trouble_age;
 		snprintf(c->trouble, sizeof c->trouble, "%.*s", DG_FMT(p->trouble));
 		snprintf(c->text, sizeof c->text, "%.*s", DG_FMT(p->text));
-		drive(c, DG_EV_PULSE);
+		dg_master_drive(c, DG_EV_PULSE);
 		/* With the status role's own pulse come all rows: ages stay true. */
 		if (news || c->role == DG_ROLE_STATUS)
 			dg_rows_tell(c->master, c);
 		break;
 	}
 	case DG_MSG_DRAINED:
-		c->drained = true;
-		drive(c, DG_EV_DRAINED);
+		if (c->role == DG_ROLE_LEDGER)
+			c->master->ending.left =
+				(int64_t)((struct dg_msg_drained *)payload)->left;
+		dg_master_drive(c, DG_EV_DRAINED);
+		break;
+	case DG_MSG_IDLE:
+		dg_draining_idle(c, ((struct dg_msg_idle *)payload)->left);
 		break;
 	case DG_MSG_CONFIG_OK:
-		reload_answer(c->master, c, NULL);
+		dg_reload_answer(c, NULL);
 		break;
 	case DG_MSG_CONFIG_BAD:
-		reload_answer(c->master, c, &((struct dg_msg_config_bad *)payload)->text);
+		dg_reload_answer(c, &((struct dg_msg_config_bad *)payload)->text);
+		break;
+	case DG_MSG_DENIED:
+		dg_token_look(c->master);
+		break;
+	case DG_MSG_COMMAND:
+		dg_orders_take(c, id, payload);
 		break;
 	case DG_MSG_MISBEHAVED:
 		on_misbehaved(c, payload);
@@ -273,7 +250,7 @@ on_closed(struct dg_link *l, const struct dg_err *why, void *arg)
 	(void)l;
 	if (why->cls == DG_BUG) {
 		dg_log_err(LOG_ERR, why, NULL);
-		drive(c, DG_EV_MISBEHAVED);
+		dg_master_drive(c, DG_EV_MISBEHAVED);
 	} /* else its exit follows */
 }
 
@@ -288,17 +265,31 @@ spawn(struct dg_child *c)
 	if (dg_child_spawn(c, &control_ops, &e) < 0) {
 		dg_log_err(LOG_ERR, &e, NULL);
 		snprintf(c->last_exit, sizeof c->last_exit, "could not be started");
-		drive(c, DG_EV_SPAWN_FAILED);
+		dg_master_drive(c, DG_EV_SPAWN_FAILED);
 		return;
 	}
-	drive(c, DG_EV_SPAWNED);
+	dg_master_drive(c, DG_EV_SPAWNED);
 }
 
-static void
-drive(struct dg_child *c, enum dg_child_event ev)
+/* What it gets for what it has under way: at the end of daglet, or of it alone. */
+static struct dg_msg_quiesce
+quiesce_of(const struct dg_child *c)
+{
+	const struct dg_ending *d = &c->master->ending;
+	dg_usec now = dg_now(),
+		rest = now < d->deadline && !d->hurry ? d->deadline - now : 0;
+
+	if (!d->under_way)
+		return (struct dg_msg_quiesce){0, c->sup.quiesce};
+	return (struct dg_msg_quiesce){
+		d->remove, dg_stop_limits(c->role, rest, d->remove).finish};
+}
+
+void
+dg_master_drive(struct dg_child *c, enum dg_child_event ev)
 {
 	enum dg_child_state before = c->sup.state;
-	struct dg_msg_quiesce q = {c->master->remove};
+	struct dg_msg_quiesce q;
 	char name[160];
 
 	switch (dg_supervise(&c->sup, ev, &dg_child_times, dg_now())) {
@@ -310,7 +301,7 @@ drive(struct dg_child *c, enum dg_child_event ev)
 	case DG_DO_KILL:
 		if (ev == DG_EV_TICK)
 			dg_log(LOG_WARNING, "%s [%d] %s and is killed",
-				display(c, name, sizeof name), c->pid,
+				dg_master_display(c, name, sizeof name), c->pid,
 				before == DG_CHILD_READY ? "stands still"
 				: before == DG_CHILD_ENDING
 					? "does not end"
@@ -318,6 +309,7 @@ drive(struct dg_child *c, enum dg_child_event ev)
 		dg_child_kill(c, SIGKILL);
 		break;
 	case DG_DO_QUIESCE:
+		q = quiesce_of(c);
 		dg_child_send(c, DG_MSG_QUIESCE, &q);
 		break;
 	case DG_DO_HANG_UP:
@@ -329,8 +321,8 @@ drive(struct dg_child *c, enum dg_child_event ev)
 	}
 	if (c->sup.state != before)
 		changed(c);
-	if (c->master->stopping && c->sup.state == DG_CHILD_GONE)
-		next_stop_step(c->master);
+	if (c->sup.state == DG_CHILD_GONE)
+		dg_ending_next(c->master);
 }
 
 static void
@@ -342,11 +334,12 @@ child_ended(struct dg_child *c, int status)
 	char name[160];
 
 	dg_child_reaped(c, status);
-	if (wanted)
-		dg_log(LOG_ERR, "%s [%d] ended: %s%s", display(c, name, sizeof name), pid,
-			c->last_exit,
+	dg_reload_answer(c, NULL); /* its successor will have them */
+	if (wanted && !c->sup.renew)
+		dg_log(LOG_ERR, "%s [%d] ended: %s%s",
+			dg_master_display(c, name, sizeof name), pid, c->last_exit,
 			config ? "; parked until the configuration changes" : "");
-	drive(c, config ? DG_EV_EXIT_CONFIG : DG_EV_EXIT);
+	dg_master_drive(c, config ? DG_EV_EXIT_CONFIG : DG_EV_EXIT);
 }
 
 static int
@@ -385,9 +378,12 @@ on_tick(sd_event_source *s, uint64_t usec, void *arg)
 	dg_usec now = dg_now(), next = now + TICK_EVERY;
 
 	(void)usec;
+	dg_token_tick(m);
+	dg_reload_tick(m);
+	dg_ending_next(m);
 	for (c = TAILQ_FIRST(&m->children); c; c = tmp) {
 		tmp = TAILQ_NEXT(c, entry);
-		drive(c, DG_EV_TICK);
+		dg_master_drive(c, DG_EV_TICK);
 		if (c->sup.deadline < next)
 			next = c->sup.deadline > now ? c->sup.deadline : now + DG_MSEC;
 	}
@@ -396,103 +392,27 @@ on_tick(sd_event_source *s, uint64_t usec, void *arg)
 	return 0;
 }
 
-static void
-tick_soon(struct dg_master *m)
+void
+dg_master_tick_soon(struct dg_master *m)
 {
 	sd_event_source_set_time(m->tick, dg_now());
 	sd_event_source_set_enabled(m->tick, SD_EVENT_ONESHOT);
-}
-
-/* Ordered stop: a step begins when nobody of the one before is left. */
-
-static void
-next_stop_step(struct dg_master *m)
-{
-	struct dg_child *c;
-	int lowest = INT32_MAX;
-
-	TAILQ_FOREACH (c, &m->children, entry)
-		if (c->sup.state != DG_CHILD_GONE && roles[c->role].stop_step < lowest)
-			lowest = roles[c->role].stop_step;
-	if (lowest == INT32_MAX) {
-		sd_event_exit(m->event, 0);
-		return;
-	}
-	if (lowest == m->step)
-		return;
-	m->step = lowest;
-	TAILQ_FOREACH (c, &m->children, entry)
-		if (roles[c->role].stop_step == lowest && c->sup.wanted)
-			drive(c, DG_EV_QUIESCE);
-}
-
-static void
-begin_stop(struct dg_master *m, int sig)
-{
-	const char *on_stop = dg_settings_str(m->settings, "daglet.on_stop");
-	struct dg_child *c;
-
-	if (m->stopping) { /* asked twice: no more waiting */
-		if (m->hurry)
-			return;
-		m->hurry = true;
-		dg_log(LOG_NOTICE, "asked again: ending at once");
-		TAILQ_FOREACH (c, &m->children, entry) {
-			c->sup.wanted = false;
-			dg_child_kill(c, SIGKILL);
-		}
-		return;
-	}
-	m->stopping = true;
-	/* keep: servers wait for the next daglet; remove: they end with this one. Ctrl-C
-	 * is a person at a terminal who expects nothing to be left. */
-	m->remove = on_stop && strcmp(on_stop, "remove") == 0;
-	if (!on_stop || strcmp(on_stop, "auto") == 0)
-		m->remove = sig == SIGINT;
-	m->step = -1;
-	dg_log(LOG_NOTICE, "%s: stopping%s", sig == SIGINT ? "SIGINT" : "SIGTERM",
-		m->remove ? ", code servers too" : ", code servers are kept");
-	(void)sd_notify(0, "STOPPING=1\nSTATUS=Stopping in order");
-	next_stop_step(m);
-	tick_soon(m);
 }
 
 static int
 on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *arg)
 {
 	(void)s;
-	begin_stop(arg, (int)si->ssi_signo);
+	dg_ending_begin(arg, si->ssi_signo == SIGINT ? DG_STOP_INT : DG_STOP_TERM);
 	return 0;
 }
 
-/* Reload in two phases: all look at the new settings, then all take them. */
 static int
 on_hup(sd_event_source *s, const struct signalfd_siginfo *si, void *arg)
 {
-	struct dg_master *m = arg;
-	struct dg_child *c;
-	struct dg_err e;
-
 	(void)s;
 	(void)si;
-	if (m->stopping || m->answers_missing || !m->reload)
-		return 0;
-	(void)sd_notify(0, "RELOADING=1");
-	if (m->reload(m, &m->next, &e) < 0) {
-		dg_log_err(LOG_ERR, &e, NULL);
-		dg_log(LOG_ERR, "the configuration stays as it was");
-		(void)sd_notify(0, "READY=1");
-		return 0;
-	}
-	m->refused = false;
-	TAILQ_FOREACH (c, &m->children, entry) {
-		if (c->sup.state == DG_CHILD_READY) {
-			m->answers_missing++;
-			send_config(c, m->next, m->generation + 1);
-		}
-		drive(c, DG_EV_RELOAD);
-	}
-	tick_soon(m);
+	dg_reload_begin(arg, 0);
 	return 0;
 }
 
@@ -569,6 +489,24 @@ watch(struct dg_master *m)
 	return r;
 }
 
+static void
+say_end(const struct dg_master *m)
+{
+	const struct dg_ending *d = &m->ending;
+
+	if (d->left == 0)
+		dg_log(LOG_NOTICE, "%s: nothing is left undone",
+			d->restart ? "starting anew" : "stopped");
+	else if (d->left > 0)
+		dg_log(LOG_WARNING,
+			"stopped: %lld requests are not answered and delivered; the next "
+			"daglet takes them up",
+			(long long)d->left);
+	else
+		dg_log(LOG_WARNING,
+			"stopped: what was under way is taken up by the next daglet");
+}
+
 int
 dg_master_run(struct dg_master *m)
 {
@@ -576,13 +514,15 @@ dg_master_run(struct dg_master *m)
 
 	/* Servers and runs whose launcher dies become our children: their end is seen. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	m->began = dg_wall_usec();
+	dg_token_tick(m);
 	r = watch(m);
 	if (r >= 0)
 		r = sd_event_loop(m->event);
 	if (r < 0)
 		dg_log(LOG_ERR, "the loop ended: %s", strerror(-r));
 	else
-		dg_log(LOG_NOTICE, "stopped");
+		say_end(m);
 	return r < 0 ? 1 : r;
 }
 
@@ -600,7 +540,13 @@ dg_master_clear(struct dg_master *m)
 	sd_event_source_disable_unref(m->intr);
 	sd_event_source_disable_unref(m->hup);
 	sd_event_source_disable_unref(m->chld);
+	dg_unit_ask_free(m->ending.ask);
 	sd_event_unref(m->event);
 	dg_settings_free(m->settings);
-	dg_settings_free(m->next);
+	dg_settings_free(m->reloading.next);
+	for (size_t i = 0; i < DG_N(m->reloading.given); i++)
+		free(m->reloading.given[i]);
+	dg_buf_clear(&m->reloading.report);
+	dg_buf_clear(&m->reloading.lines);
+	dg_buf_clear(&m->reloading.changes);
 }

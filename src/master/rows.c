@@ -3,6 +3,7 @@
 #include "master/rows.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -88,14 +89,53 @@ tell(struct dg_child *status, struct dg_child *c)
 	c->told = dg_now();
 }
 
+/* The master's own row: what it was asked for. */
+static void
+self(const struct dg_master *m, struct dg_buf *b)
+{
+	static const char *const drain[] = {"no", "draining", "drained"};
+	const struct dg_reloading *r = &m->reloading;
+	char when[32];
+
+	dg_buf_addf(b, "{\"pid\": %d", (int)getpid());
+	add_plain(b, "state", m->ending.under_way ? "stopping" : "ready");
+	dg_buf_addf(b, ", \"since\": %s", dg_wall_json(m->began, when));
+	dg_buf_adds(b, ", \"restarts\": 0, \"last_exit\": null, \"pulse_age\": null"
+		       ", \"success_age\": null, \"text\": \"\"");
+	add_plain(b, "drain", drain[m->draining.state]);
+	dg_buf_addf(b, ", \"left\": %llu, \"configuration\": %llu, \"reload\": ",
+		(unsigned long long)m->draining.left, (unsigned long long)m->generation);
+	if (!r->wall) {
+		dg_buf_adds(b, "null}");
+		return;
+	}
+	dg_buf_addf(b, "{\"time\": %s, \"ok\": %s, \"changes\": [",
+		dg_wall_json(r->wall, when), r->ok ? "true" : "false");
+	dg_buf_addstr(b, dg_buf_str(&r->changes));
+	dg_buf_addc(b, ']');
+	add_plain(b, "text", dg_buf_str(&r->report).p);
+	dg_buf_adds(b, "}}");
+}
+
+void
+dg_rows_tell_self(struct dg_master *m)
+{
+	struct dg_child *status = dg_master_ready(m, DG_ROLE_STATUS);
+	auto_buf body = DG_BUF_INIT;
+	struct dg_msg_state s = {.kind = DG_STATE_ROLE, .key = DG_STR("master:")};
+
+	if (!status)
+		return;
+	self(m, &body);
+	s.body = DG_BODY_STR(dg_buf_str(&body));
+	dg_child_send(status, DG_MSG_STATE, &s);
+}
+
 void
 dg_rows_tell(struct dg_master *m, struct dg_child *c)
 {
-	struct dg_child *status, *o;
+	struct dg_child *status = dg_master_ready(m, DG_ROLE_STATUS), *o;
 
-	TAILQ_FOREACH (status, &m->children, entry)
-		if (status->role == DG_ROLE_STATUS && status->sup.state == DG_CHILD_READY)
-			break;
 	if (!status)
 		return;
 	if (c && c != status) {
@@ -104,4 +144,5 @@ dg_rows_tell(struct dg_master *m, struct dg_child *c)
 	}
 	TAILQ_FOREACH (o, &m->children, entry)
 		tell(status, o);
+	dg_rows_tell_self(m);
 }

@@ -51,6 +51,10 @@ ended(struct dg_supervised *c, enum dg_child_event ev, const struct dg_child_tim
 
 	if (!c->wanted)
 		return enter(c, DG_CHILD_GONE, DG_USEC_NEVER, now, DG_DO_NOTHING);
+	if (c->renew) {
+		c->renew = false;
+		return enter(c, DG_CHILD_BACKOFF, now, now, DG_DO_NOTHING);
+	}
 	if (ev == DG_EV_EXIT_CONFIG)
 		return enter(c, DG_CHILD_PARKED, DG_USEC_NEVER, now, DG_DO_NOTHING);
 	if (was_ready && now - c->since >= t->good_age)
@@ -106,6 +110,67 @@ runs(const struct dg_supervised *c)
 	return c->state >= DG_CHILD_STARTING && c->state <= DG_CHILD_KILLED;
 }
 
+static enum dg_child_action
+quiesce(struct dg_supervised *c, const struct dg_child_times *t, dg_usec now)
+{
+	dg_usec limit = c->quiesce ? c->quiesce : t->quiesce;
+
+	return enter(c, DG_CHILD_QUIESCING, now + limit, now, DG_DO_QUIESCE);
+}
+
+/* It is not needed any more. */
+static enum dg_child_action
+end(struct dg_supervised *c, const struct dg_child_times *t, dg_usec now)
+{
+	bool renewed = c->wanted && c->renew;
+
+	c->wanted = false;
+	switch (c->state) {
+	case DG_CHILD_READY:
+		return quiesce(c, t, now);
+	case DG_CHILD_QUIESCING: /* for a restart until now: the end is another matter */
+		return renewed ? quiesce(c, t, now) : DG_DO_NOTHING;
+	case DG_CHILD_STARTING:
+	case DG_CHILD_CONFIGURING:
+		return enter(c, DG_CHILD_ENDING, now + t->end, now, DG_DO_HANG_UP);
+	default:
+		return runs(c) ? DG_DO_NOTHING
+			       : enter(c, DG_CHILD_GONE, DG_USEC_NEVER, now,
+					 DG_DO_NOTHING);
+	}
+}
+
+static enum dg_child_action
+restart(struct dg_supervised *c, const struct dg_child_times *t, dg_usec now)
+{
+	if (!c->wanted)
+		return DG_DO_NOTHING;
+	switch (c->state) {
+	case DG_CHILD_READY:
+		c->renew = true;
+		return quiesce(c, t, now);
+	case DG_CHILD_STARTING:
+	case DG_CHILD_CONFIGURING:
+		c->renew = true;
+		return enter(c, DG_CHILD_ENDING, now + t->end, now, DG_DO_HANG_UP);
+	case DG_CHILD_PARKED:
+		return enter(c, DG_CHILD_BACKOFF, now, now, DG_DO_NOTHING);
+	default: /* it comes back anyway */
+		return DG_DO_NOTHING;
+	}
+}
+
+static enum dg_child_action
+hurry(struct dg_supervised *c, const struct dg_child_times *t, dg_usec now)
+{
+	c->wanted = false;
+	if (c->quiesce && (c->state == DG_CHILD_READY || c->state == DG_CHILD_QUIESCING))
+		return quiesce(c, t, now);
+	if (runs(c))
+		return c->state == DG_CHILD_KILLED ? DG_DO_NOTHING : kill_it(c, now);
+	return enter(c, DG_CHILD_GONE, DG_USEC_NEVER, now, DG_DO_NOTHING);
+}
+
 enum dg_child_action
 dg_supervise(struct dg_supervised *c, enum dg_child_event ev,
 	const struct dg_child_times *t, dg_usec now)
@@ -138,16 +203,11 @@ dg_supervise(struct dg_supervised *c, enum dg_child_event ev,
 	case DG_EV_EXIT_CONFIG:
 		return ended(c, ev, t, now);
 	case DG_EV_QUIESCE:
-		c->wanted = false;
-		if (c->state == DG_CHILD_READY)
-			return enter(c, DG_CHILD_QUIESCING, now + t->quiesce, now,
-				DG_DO_QUIESCE);
-		if (c->state == DG_CHILD_STARTING || c->state == DG_CHILD_CONFIGURING)
-			return enter(
-				c, DG_CHILD_ENDING, now + t->end, now, DG_DO_HANG_UP);
-		if (!runs(c))
-			return enter(c, DG_CHILD_GONE, DG_USEC_NEVER, now, DG_DO_NOTHING);
-		return DG_DO_NOTHING;
+		return end(c, t, now);
+	case DG_EV_RESTART:
+		return restart(c, t, now);
+	case DG_EV_HURRY:
+		return hurry(c, t, now);
 	case DG_EV_DRAINED:
 		if (c->state != DG_CHILD_QUIESCING)
 			return DG_DO_NOTHING;

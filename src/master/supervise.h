@@ -44,7 +44,9 @@ enum dg_child_event {
 	DG_EV_EXIT_CONFIG, /* exit code 78 */
 	DG_EV_QUIESCE,     /* finish and end */
 	DG_EV_DRAINED,
-	DG_EV_RELOAD, /* a parked one may try again */
+	DG_EV_RELOAD,  /* a parked one may try again */
+	DG_EV_RESTART, /* finish, end and come back (with other settings) */
+	DG_EV_HURRY,   /* no more waiting: it gets `quiesce` again, and less of it */
 };
 
 enum dg_child_action {
@@ -67,7 +69,9 @@ struct dg_supervised {
 	dg_usec deadline; /* DG_USEC_NEVER: only an event goes on */
 	dg_usec since;    /* of the state */
 	dg_usec pulse;    /* last sign of life */
+	dg_usec quiesce;  /* limit of its ordered end; 0: the table's */
 	bool wanted;
+	bool renew; /* its end is a restart that was asked for */
 	struct dg_backoff before_ready, after_ready;
 	unsigned restarts;
 	dg_usec last_tick;

@@ -23,6 +23,8 @@ dg_poller_failed(
 	dg_worker_say(p->worker, "%s fails: %s", what, r->text);
 	snprintf(why, sizeof why, "%s fails: %s", what, r->text);
 	dg_worker_trouble(p->worker, why);
+	if (r->http == 401)
+		dg_worker_denied(p->worker);
 	if (p->failing)
 		return;
 	p->failing = true;
@@ -138,6 +140,16 @@ message(struct dg_worker *w, enum dg_msg_type type, uint64_t id, void *payload)
 }
 
 static void
+control(struct dg_worker *w, enum dg_msg_type type, uint64_t id, void *payload)
+{
+	struct dg_poller *p = w->data;
+
+	(void)id;
+	if (type == DG_MSG_DRAIN && p->kind->drain)
+		p->kind->drain(p, ((struct dg_msg_drain *)payload)->on != 0);
+}
+
+static void
 quiesce(struct dg_worker *w)
 {
 	struct dg_poller *p = w->data;
@@ -165,6 +177,7 @@ main(int argc, char **argv)
 		.apply = apply,
 		.linked = linked,
 		.message = message,
+		.control = control,
 		.quiesce = quiesce,
 		.teardown = teardown};
 

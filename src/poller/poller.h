@@ -24,6 +24,8 @@ struct dg_poller_kind {
 	 * under way. */
 	void (*apply)(struct dg_poller *p);
 	void (*quiesce)(struct dg_poller *p);
+	/* May be NULL: it goes on. */
+	void (*drain)(struct dg_poller *p, bool on);
 	void (*teardown)(struct dg_poller *p);
 };
 

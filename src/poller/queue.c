@@ -66,6 +66,7 @@ struct queue {
 	uint64_t sent_bytes;
 	uint64_t credit, credit_bytes; /* counted from the link's beginning */
 	uint64_t total;                /* popped since the start */
+	bool draining;                 /* nothing is popped */
 	bool renew; /* the settings changed: a new client when no pop is under way */
 };
 
@@ -203,12 +204,15 @@ settle(struct slot *s, uint64_t recorded)
 static void
 done_if_drained(struct queue *q)
 {
-	if (!q->p->worker->quiescing)
+	if (!q->p->worker->quiescing && !q->draining)
 		return;
 	for (size_t i = 0; i < DG_POP_SLOTS; i++)
 		if (q->slots[i].popping || q->slots[i].held)
 			return;
-	dg_worker_done(q->p->worker);
+	if (q->p->worker->quiescing)
+		dg_worker_done(q->p->worker, 0);
+	else
+		dg_worker_idle(q->p->worker, 0);
 }
 
 static void
@@ -378,8 +382,8 @@ pump(struct queue *q)
 	if (q->renew)
 		return;
 	while (q->scoped && (q->scope.n || q->branch) && !q->p->worker->quiescing &&
-		has_credit(q) && dg_pace_may(&q->pace, dg_now()) && (s = free_slot(q)) &&
-		slot_open(s) == 0)
+		!q->draining && has_credit(q) && dg_pace_may(&q->pace, dg_now()) &&
+		(s = free_slot(q)) && slot_open(s) == 0)
 		pop(q, s);
 	next = dg_pace_next(&q->pace);
 	if (next <= dg_now()) /* an event will call again */
@@ -553,6 +557,16 @@ queue_quiesce(struct dg_poller *p)
 }
 
 static void
+queue_drain(struct dg_poller *p, bool on)
+{
+	struct queue *q = p->data;
+
+	q->draining = on;
+	done_if_drained(q);
+	pump(q);
+}
+
+static void
 queue_teardown(struct dg_poller *p)
 {
 	struct queue *q = p->data;
@@ -576,4 +590,5 @@ const struct dg_poller_kind dg_poller_queue = {.setup = queue_setup,
 	.message = queue_message,
 	.apply = queue_apply,
 	.quiesce = queue_quiesce,
+	.drain = queue_drain,
 	.teardown = queue_teardown};

@@ -420,9 +420,10 @@ workspace_quiesce(struct dg_poller *p)
 {
 	struct workspace *ws = p->data;
 
+	/* An answer under way is of no use to anybody. */
 	sd_event_source_set_enabled(ws->timer, SD_EVENT_OFF);
 	stop_asking(ws); /* nothing is lost with an answer */
-	dg_worker_done(p->worker);
+	dg_worker_done(p->worker, 0);
 }
 
 static void

@@ -30,6 +30,8 @@
 #define MEASURE_EVERY (60 * DG_SEC)
 /* Tries within one interval; the next heartbeat says more. */
 #define TRIES 3
+/* The last one is not worth more. */
+#define LAST_LIMIT (3 * DG_SEC)
 
 /* A heartbeat under way. */
 struct beat {
@@ -47,6 +49,8 @@ struct dg_beat {
 	char *agent_id; /* NULL: the ledger has not said it */
 	bool armed;     /* the first one is set */
 	struct beat beats[2];
+	struct beat *last; /* nothing is said after it; NULL: not yet */
+	sd_event_source *limit; /* of it */
 	bool failing;
 	bool news;       /* came while one was under way */
 	dg_usec attempt; /* when the last one began */
@@ -71,6 +75,12 @@ arm(struct dg_beat *b, dg_usec at)
 }
 
 static void
+finished(struct dg_beat *b)
+{
+	dg_worker_done(b->r->worker, dg_deliver_open(b->r->deliver));
+}
+
+static void
 on_done(struct dg_cloud_result *r, void *arg)
 {
 	struct beat *t = arg;
@@ -78,6 +88,8 @@ on_done(struct dg_cloud_result *r, void *arg)
 
 	(void)DG_CRASH_AFTER(BEAT);
 	t->call = NULL;
+	if (r->http == 401)
+		dg_worker_denied(b->r->worker);
 	if (r->outcome == DG_OUTCOME_STATUS && r->http == 413 && !t->small) {
 		dg_log(LOG_WARNING, "a heartbeat was too large; a smaller one follows");
 		say(t, true);
@@ -94,6 +106,10 @@ on_done(struct dg_cloud_result *r, void *arg)
 			dg_log(LOG_WARNING, "Failed to add heartbeat: %s", r->text);
 		b->failing = true;
 	}
+	if (t == b->last)
+		finished(b);
+	if (b->last)
+		return;
 	if (b->news)
 		on_news(b);
 	dg_reporter_done(b->r);
@@ -163,6 +179,31 @@ turn(struct dg_beat *b)
 }
 
 static int
+on_last_limit(sd_event_source *s, uint64_t usec, void *arg)
+{
+	(void)s;
+	(void)usec;
+	finished(arg);
+	return 0;
+}
+
+void
+dg_beat_last(struct dg_beat *b)
+{
+	if (b->last)
+		return;
+	sd_event_source_set_enabled(b->timer, SD_EVENT_OFF);
+	if (!b->agent_id || sd_event_add_time_relative(b->r->worker->event, &b->limit,
+				    CLOCK_MONOTONIC, LAST_LIMIT, 50 * DG_MSEC,
+				    on_last_limit, b) < 0) {
+		finished(b); /* who we are is not known: nothing was said, either */
+		return;
+	}
+	b->last = turn(b);
+	say(b->last, false);
+}
+
+static int
 on_timer(sd_event_source *src, uint64_t usec, void *arg)
 {
 	struct dg_beat *b = arg;
@@ -189,6 +230,9 @@ static void
 on_news(struct dg_beat *b)
 {
 	dg_usec at = dg_now() + SOON;
+
+	if (b->last)
+		return;
 
 	if (at < b->attempt + AT_MOST)
 		at = b->attempt + AT_MOST;
@@ -360,6 +404,7 @@ dg_beat_free(struct dg_beat *b)
 	if (!b)
 		return;
 	sd_event_source_disable_unref(b->timer);
+	sd_event_source_disable_unref(b->limit);
 	free(b->agent_id);
 	dg_buf_clear(&b->queues);
 	dg_buf_clear(&b->allowed_full);

@@ -77,9 +77,21 @@ dg_reporter_done(struct dg_reporter *r)
 		(unsigned long long)r->delivered, (unsigned long long)r->refused,
 		dg_deliver_open(r->deliver), (unsigned long long)r->called,
 		(unsigned long long)r->beats);
-	if (r->worker->quiescing && !dg_deliver_open(r->deliver) &&
-		!dg_calls_open(r->calls))
-		dg_worker_done(r->worker);
+	if (r->worker->quiescing &&
+		(r->late || (!dg_deliver_open(r->deliver) && !dg_calls_open(r->calls))))
+		dg_beat_last(r->beat);
+}
+
+static int
+on_limit(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct dg_reporter *r = arg;
+
+	(void)s;
+	(void)usec;
+	r->late = true;
+	dg_reporter_done(r);
+	return 0;
 }
 
 static void
@@ -129,7 +141,12 @@ message(struct dg_worker *w, enum dg_msg_type type, uint64_t id, void *payload)
 static void
 quiesce(struct dg_worker *w)
 {
-	dg_reporter_done(w->data);
+	struct dg_reporter *r = w->data;
+
+	if (!r->limit && sd_event_add_time_relative(w->event, &r->limit, CLOCK_MONOTONIC,
+				 w->quiesce_limit, 50 * DG_MSEC, on_limit, r) < 0)
+		r->late = true;
+	dg_reporter_done(r);
 }
 
 static void
@@ -139,6 +156,7 @@ teardown(struct dg_worker *w)
 
 	if (!r)
 		return;
+	sd_event_source_disable_unref(r->limit);
 	dg_cloud_freep(&r->cloud);
 	dg_deliver_free(r->deliver);
 	dg_calls_free(r->calls);

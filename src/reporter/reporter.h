@@ -28,6 +28,8 @@ struct dg_reporter {
 	struct dg_beat *beat;
 	struct dg_sentinel *sentinel;
 	uint64_t delivered, refused, called, beats; /* since the start */
+	sd_event_source *limit;                     /* quiescing */
+	bool late;                                  /* it is over */
 };
 
 /* Answers (deliver.c). */
@@ -57,6 +59,10 @@ int dg_beat_apply(struct dg_beat *b, struct dg_err *e);
 void dg_beat_identity(struct dg_beat *b, struct dg_str agent_id);
 /* The view changed: the first heartbeat goes out when there is something to say. */
 void dg_beat_view(struct dg_beat *b);
+
+/* Nothing more is to be told: one last heartbeat, then (or when that takes too long) the
+ * worker is done. */
+void dg_beat_last(struct dg_beat *b);
 
 /* Sentinel files (sentinel.c). */
 int dg_sentinel_new(struct dg_reporter *r, struct dg_err *e);

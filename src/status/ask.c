@@ -10,7 +10,15 @@ struct dg_ask {
 	uint64_t id;
 	struct dg_exchange *x;
 	const char *type;
+	enum dg_ask_whom whom;
 };
+
+static void
+drop(struct dg_ask *q)
+{
+	LIST_REMOVE(q, entry);
+	free(q);
+}
 
 void
 dg_ask(struct dg_asks *a, struct dg_worker *w, struct dg_exchange *x, const char *op,
@@ -29,11 +37,21 @@ dg_ask(struct dg_asks *a, struct dg_worker *w, struct dg_exchange *x, const char
 	dg_worker_send(w, DG_MSG_COMMAND, q->id, &m);
 }
 
-static void
-drop(struct dg_ask *q)
+void
+dg_ask_master(struct dg_asks *a, struct dg_worker *w, struct dg_exchange *x,
+	const char *op, struct dg_str args)
 {
-	LIST_REMOVE(q, entry);
-	free(q);
+	struct dg_msg_command m = {.op = dg_str(op), .args = args};
+	struct dg_ask *q = dg_new(struct dg_ask);
+	struct dg_err e;
+
+	*q = (struct dg_ask){
+		.id = ++a->last_id, .x = x, .type = DG_TEXT_TYPE, .whom = DG_ASK_MASTER};
+	LIST_INSERT_HEAD(&a->list, q, entry);
+	if (dg_link_send(w->control, DG_MSG_COMMAND, q->id, &m, &e) < 0) {
+		drop(q);
+		dg_exchange_text(x, 503, "the master cannot be asked: %s", e.what);
+	}
 }
 
 void
@@ -72,11 +90,14 @@ dg_asks_gone(struct dg_asks *a, const struct dg_exchange *x)
 void
 dg_asks_unlinked(struct dg_asks *a)
 {
-	struct dg_ask *q;
+	struct dg_ask *q = LIST_FIRST(&a->list), *next;
 
-	while ((q = LIST_FIRST(&a->list))) {
+	for (; q; q = next) {
 		struct dg_exchange *x = q->x;
 
+		next = LIST_NEXT(q, entry);
+		if (q->whom != DG_ASK_LEDGER)
+			continue;
 		drop(q);
 		dg_exchange_text(x, 503, "the ledger went away; ask again");
 	}

@@ -64,6 +64,19 @@ judge_role(const struct dg_mirror_row *row, dg_usec now, struct dg_health *h)
 }
 
 static void
+judge_drain(const struct dg_mirror *m, struct dg_health *h)
+{
+	const struct dg_mirror_row *row =
+		dg_mirror_get(m, DG_MIRROR_MASTER, DG_STR("master:"));
+	auto_free char *drain =
+		row ? dg_json_member_dup(dg_buf_str(&row->body), "drain") : NULL;
+
+	if (drain && strcmp(drain, "no") != 0)
+		add_line(&h->reasons, "", "no work is taken",
+			"dagletctl drain was asked for; dagletctl drain --undo ends it");
+}
+
+static void
 judge_launchers(const struct dg_mirror *m, struct dg_health *h)
 {
 	size_t seen = 0;
@@ -168,6 +181,7 @@ dg_health(const struct dg_mirror *m, dg_usec now, struct dg_health *ret)
 		add_line(&ret->reasons, "", "the master has not named its roles yet", "");
 	for (size_t i = 0; i < n; i++)
 		judge_role(roles[i], now, ret);
+	judge_drain(m, ret);
 	judge_launchers(m, ret);
 	judge_store(m, ret);
 	judge_locations(m, ret);

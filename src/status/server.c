@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 
 #include "base/mem.h"
 
@@ -23,6 +24,7 @@ struct dg_exchange {
 	struct dg_server *server;
 	struct MHD_Connection *connection;
 	char *path;
+	bool orders;
 	struct MHD_Response *response;
 	unsigned code;
 	bool suspended;
@@ -48,6 +50,32 @@ const char *
 dg_exchange_arg(const struct dg_exchange *x, const char *name)
 {
 	return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+bool
+dg_exchange_orders(const struct dg_exchange *x)
+{
+	return x->orders;
+}
+
+bool
+dg_exchange_peer(const struct dg_exchange *x, uid_t *uid, pid_t *pid)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct sockaddr_storage own;
+	socklen_t n = sizeof own;
+	struct ucred who;
+
+	if (!info || getsockname(info->connect_fd, (struct sockaddr *)&own, &n) < 0 ||
+		own.ss_family != AF_UNIX)
+		return false;
+	n = sizeof who;
+	if (getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0)
+		return false;
+	*uid = who.uid;
+	*pid = who.pid;
+	return true;
 }
 
 /* libmicrohttpd's work, and when it wants to work again. */
@@ -144,7 +172,8 @@ dg_exchange_reply(
 	x->code = code;
 	add_headers(x->response, type);
 	if (code == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(x->response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+		MHD_add_response_header(x->response, MHD_HTTP_HEADER_ALLOW,
+			x->orders ? "GET, HEAD" : "GET, HEAD, POST");
 	if (!x->suspended)
 		return;
 	x->suspended = false;
@@ -177,10 +206,11 @@ begin(struct dg_server *s, struct MHD_Connection *c, const char *path, const cha
 
 	*x = (struct dg_exchange){.server = s, .connection = c, .path = dg_xstrdup(path)};
 	LIST_INSERT_HEAD(&s->exchanges, x, entry);
-	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
+	x->orders = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
+	if (!x->orders && strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
 		strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		dg_exchange_text(x, MHD_HTTP_METHOD_NOT_ALLOWED,
-			"%s: only looking is allowed here (GET, HEAD)", method);
+			"%s: only GET, HEAD and POST are known here", method);
 	else
 		s->ops->request(x, s->arg);
 	return x;

@@ -1,12 +1,13 @@
 /* status/server.h: HTTP for those who look at the agent: libmicrohttpd on the event loop,
  * without threads. Knows sockets, limits and methods; what is said is the caller's.
  *
- * Read-only: GET and HEAD. Connections, requests and replies are bounded, whoever is slow
+ * Looking is GET and HEAD; what changes something is POST. Connections, requests and replies are bounded, whoever is slow
  * is cut off. An exchange is one request and its reply; the reply may come later.
  */
 #ifndef DG_STATUS_SERVER_H
 #define DG_STATUS_SERVER_H
 
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "base/err.h"
@@ -35,6 +36,10 @@ int dg_server_new(struct dg_server **ret, sd_event *event, int take_fd,
 /* Cuts off whoever is connected; exchanges under way are gone. */
 void dg_server_free(struct dg_server *s);
 
+/* POST: it asks for something to be done. */
+bool dg_exchange_orders(const struct dg_exchange *x);
+/* Who is at the other end of a Unix socket; false over TCP, where nobody knows. */
+bool dg_exchange_peer(const struct dg_exchange *x, uid_t *uid, pid_t *pid);
 /* The path, without the query. */
 const char *dg_exchange_path(const struct dg_exchange *x);
 /* The query's value for NAME, decoded; NULL when it is not there. */

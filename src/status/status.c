@@ -158,6 +158,43 @@ ask_logs(struct dg_status *st, struct dg_exchange *x)
 	dg_ask(&st->asks, st->w, x, "logs", dg_buf_str(&args), DG_TEXT_TYPE);
 }
 
+/* What is to be done, by those who may. */
+
+static bool
+may_order(struct dg_exchange *x, struct dg_buf *who)
+{
+	uid_t uid;
+	pid_t pid;
+
+	if (!dg_exchange_peer(x, &uid, &pid)) {
+		dg_exchange_text(x, 403,
+			"commands are taken over the Unix socket only, where it is known "
+			"who asks");
+		return false;
+	}
+	if (uid != 0 && uid != geteuid()) {
+		dg_exchange_text(x, 403,
+			"user %u may not do this: only root and the user that daglet "
+			"runs "
+			"as (%u) may; try sudo",
+			(unsigned)uid, (unsigned)geteuid());
+		return false;
+	}
+	dg_buf_addf(who, "user %u, process %d", (unsigned)uid, (int)pid);
+	return true;
+}
+
+static const char *const orders[] = {"/drain", "/undrain", "/reload", "/restart"};
+
+static void
+order(struct dg_status *st, struct dg_exchange *x, const char *path)
+{
+	auto_buf who = DG_BUF_INIT;
+
+	if (may_order(x, &who))
+		dg_ask_master(&st->asks, st->w, x, path + 1, dg_buf_str(&who));
+}
+
 static const struct {
 	const char *path;
 	void (*show)(struct dg_status *st, struct dg_exchange *x);
@@ -177,9 +214,24 @@ static const struct {
 static void
 on_request(struct dg_exchange *x, void *arg)
 {
+	const char *path = dg_exchange_path(x);
+
+	for (size_t i = 0; i < DG_N(orders); i++)
+		if (strcmp(orders[i], path) == 0) {
+			if (dg_exchange_orders(x))
+				order(arg, x, path);
+			else
+				dg_exchange_text(
+					x, 405, "%s changes something: POST", path);
+			return;
+		}
 	for (size_t i = 0; i < DG_N(paths); i++)
-		if (strcmp(paths[i].path, dg_exchange_path(x)) == 0) {
-			paths[i].show(arg, x);
+		if (strcmp(paths[i].path, path) == 0) {
+			if (!dg_exchange_orders(x))
+				paths[i].show(arg, x);
+			else
+				dg_exchange_text(
+					x, 405, "%s is only looked at: GET", path);
 			return;
 		}
 	dg_exchange_text(x, 404, "nothing is here");
@@ -317,7 +369,8 @@ control(struct dg_worker *w, enum dg_msg_type type, uint64_t id, void *payload)
 	const struct dg_msg_state *m = payload;
 	struct dg_err e;
 
-	(void)id;
+	if (type == DG_MSG_RESULT)
+		dg_asks_result(&((struct dg_status *)w->data)->asks, id, payload);
 	if (type != DG_MSG_STATE || m->kind != DG_STATE_ROLE)
 		return;
 	if (put(w->data, DG_MIRROR_MASTER, m, &e) < 0)

@@ -76,9 +76,30 @@ dg_worker_say(struct dg_worker *w, const char *fmt, ...)
 }
 
 void
-dg_worker_done(struct dg_worker *w)
+dg_worker_done(struct dg_worker *w, uint64_t left)
 {
-	to_master(w, DG_MSG_DRAINED, NULL);
+	struct dg_msg_drained m = {left};
+
+	to_master(w, DG_MSG_DRAINED, &m);
+}
+
+void
+dg_worker_idle(struct dg_worker *w, uint64_t left)
+{
+	struct dg_msg_idle m = {left};
+
+	to_master(w, DG_MSG_IDLE, &m);
+}
+
+void
+dg_worker_denied(struct dg_worker *w)
+{
+	dg_usec now = dg_now();
+
+	if (w->denied && now - w->denied < DG_SEC)
+		return;
+	w->denied = now;
+	to_master(w, DG_MSG_DENIED, NULL);
 }
 
 void
@@ -276,10 +297,11 @@ control_message(
 	case DG_MSG_QUIESCE:
 		w->quiescing = true;
 		w->remove = ((struct dg_msg_quiesce *)payload)->remove != 0;
+		w->quiesce_limit = ((struct dg_msg_quiesce *)payload)->limit;
 		if (w->ops->quiesce)
 			w->ops->quiesce(w);
 		else
-			dg_worker_done(w);
+			dg_worker_done(w, 0);
 		break;
 	default:
 		if (w->ops->control)

@@ -48,7 +48,7 @@ struct dg_worker_ops {
 	void (*control)(
 		struct dg_worker *w, enum dg_msg_type type, uint64_t id, void *payload);
 	/* Take no new work, finish what is under way, then dg_worker_done(). NULL: at
-	 * once. */
+	 * once. It may be called again, with less time. */
 	void (*quiesce)(struct dg_worker *w);
 	/* The loop has ended; free everything. */
 	void (*teardown)(struct dg_worker *w);
@@ -63,7 +63,9 @@ struct dg_worker {
 	struct dg_link *control;
 	struct dg_link *ledger; /* NULL while there is none */
 	bool quiescing, remove;
-	dg_usec last_success; /* see dg_worker_success() */
+	dg_usec quiesce_limit; /* for what is under way; 0: it is cut off */
+	dg_usec denied;        /* when the master was told last */
+	dg_usec last_success;  /* see dg_worker_success() */
 	char pulse_text[256];
 	dg_usec trouble_since; /* see dg_worker_trouble(); 0: none */
 	char trouble[256];
@@ -93,8 +95,12 @@ void dg_worker_trouble(struct dg_worker *w, const char *why);
 /* One line for `dagletctl status`. */
 void dg_worker_say(struct dg_worker *w, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* quiesce() is finished. */
-void dg_worker_done(struct dg_worker *w);
+/* quiesce() is finished; LEFT: what is not done and stays remembered. */
+void dg_worker_done(struct dg_worker *w, uint64_t left);
+/* While draining (DRAIN): nothing is under way any more. */
+void dg_worker_idle(struct dg_worker *w, uint64_t left);
+/* The control plane does not take our token (401): the master looks for a newer one. */
+void dg_worker_denied(struct dg_worker *w);
 /* A peer broke a promise: the master restarts it. ROLE, INST, EPOCH name it. */
 void dg_worker_misbehaved(struct dg_worker *w, enum dg_role role, const char *inst,
 	uint32_t epoch, const char *text);

@@ -249,7 +249,7 @@ class Launcher(Role):
             return [m for o, m in self.calls if o == op]
 
     def end(self, remove=True):
-        self.control.send("QUIESCE", remove=int(remove))
+        self.control.send("QUIESCE", remove=int(remove), limit=10_000_000)
         self.control.until("DRAINED", 30)
 
 

@@ -68,8 +68,11 @@ def test_it_becomes_ready(looked):
     assert r.stdout.startswith("ready\n")
     s = looked.json("status")
     assert {x["role"] for x in s["roles"]} == {
-        "ledger", "status", "reporter", "launcher", "poller"}
+        "master", "ledger", "status", "reporter", "launcher", "poller"}
     for role in s["roles"]:
+        if role["role"] == "master":
+            assert role["pid"] == looked.agent.pid and role["drain"] == "no"
+            continue
         assert role["state"] == "ready" and harness.alive(role["pid"]), role
         assert role["restarts"] == 0 and role["pulse_age"] < 10, role
     assert s["agent"]["agent_id"]

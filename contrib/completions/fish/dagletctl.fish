@@ -10,6 +10,11 @@ complete -c dagletctl -n __fish_use_subcommand -a requests -d 'requests under wa
 complete -c dagletctl -n __fish_use_subcommand -a runs -d 'runs on this agent'
 complete -c dagletctl -n __fish_use_subcommand -a logs -d 'last lines of a server or run'
 complete -c dagletctl -n __fish_use_subcommand -a check -d 'ready or not, and why'
+complete -c dagletctl -n __fish_use_subcommand -a drain -d 'take no more work, say when nothing is under way'
+complete -c dagletctl -n __fish_use_subcommand -a reload -d 'read the configuration again'
+complete -c dagletctl -n __fish_use_subcommand -a restart -d 'start anew; servers and runs go on'
+complete -c dagletctl -n '__fish_seen_subcommand_from drain' -s u -l undo -d 'take work again'
+complete -c dagletctl -n '__fish_seen_subcommand_from drain restart' -l no-wait -d 'do not wait until it is done'
 complete -c dagletctl -n '__fish_seen_subcommand_from logs' -a '(__dagletctl_locations)'
 complete -c dagletctl -s s -l socket -r -d 'status socket'
 complete -c dagletctl -s H -l home -x -a '(__fish_complete_directories)' -d DAGSTER_HOME

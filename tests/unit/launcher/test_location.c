@@ -23,7 +23,7 @@ static const struct dg_loc_limits limits = {
 	.burst_max = 10 * DG_SEC,
 };
 
-enum { W, UW, UP, OK, NO, AL, LS, LF, UD, RD, RF, SF, EX, CL, DR, TK };
+enum { W, UW, UP, OK, NO, AL, LS, LF, UD, RD, RF, SF, EX, CL, DR, TK, RN };
 
 struct row {
 	unsigned ms; /* since the row before */
@@ -137,6 +137,29 @@ Test(location, comes_up_and_goes)
 		{1, NO, 1, NULL, 0, "", "STOPPING STARTING error"},
 		{50, DR, 1, NULL, 0, "STOP1", "STOPPING STARTING error"},
 		{50, EX, 1, NULL, 0, "GONE", "STOPPING STARTING error"});
+}
+
+Test(location, one_that_is_well_is_renewed_beside)
+{
+	struct dg_loc l;
+
+	dg_loc_init(&l, &limits);
+	PLAY(&l, {0, RN, 0, NULL, 0, "GONE", "STOPPING STARTING error"}, COMING_UP,
+		{5, RN, 0, NULL, 0, "START2", SERVING},
+		/* once more while it comes up: that one is of yesterday already */
+		{5, RN, 0, NULL, 0, "STOP2 START3", SERVING},
+		{5, EX, 2, NULL, 0, "", SERVING},
+		/* the user's code refuses, and served a moment ago: it serves on */
+		{5, SF, 3, "u", 0, "FAIL3", SERVING},
+		{1000, TK, 0, NULL, 0, "START4", SERVING},
+		{5, UP, 4, NULL, 0, "PING4@0", SERVING},
+		{1, OK, 4, NULL, 0, "LIST4", SERVING},
+		{1, LS, 4, NULL, 0, "DRAIN1 SERVE4 PING4@10000", SERVING},
+		{5, DR, 1, NULL, 0, "STOP1", SERVING},
+		/* a new timestamp: then the user's error counts */
+		{5, RN, 0, NULL, 0, "START5", SERVING},
+		{5, W, 0, NULL, 2, "STOP5 START6", SERVING},
+		{5, SF, 6, "u", 0, "FAIL6 DRAIN4 TELL", "BROKEN FAILED error"});
 }
 
 Test(location, uploads_before_it_serves)

@@ -1,7 +1,10 @@
-check_PROGRAMS += %D%/test_supervise %D%/test_cli
+check_PROGRAMS += %D%/test_supervise %D%/test_cli %D%/test_stop
 %C%_test_supervise_SOURCES = %D%/test_supervise.c
 %C%_test_supervise_CFLAGS = $(TEST_CFLAGS)
 %C%_test_supervise_LDADD = src/master/libmaster.a $(LIB_BASE) $(CRITERION_LIBS)
 %C%_test_cli_SOURCES = %D%/test_cli.c
 %C%_test_cli_CFLAGS = $(TEST_CFLAGS)
 %C%_test_cli_LDADD = src/master/libmaster.a $(LIB_BASE) $(CRITERION_LIBS)
+%C%_test_stop_SOURCES = %D%/test_stop.c
+%C%_test_stop_CFLAGS = $(TEST_CFLAGS)
+%C%_test_stop_LDADD = src/master/libmaster.a $(LIB_BASE) $(CRITERION_LIBS)

@@ -74,6 +74,8 @@ Test(supervise, every_event_in_every_state)
 		{B, DG_EV_HELLO, 0, B, NO},
 		{B, DG_EV_QUIESCE, 0, G, NO},
 		{B, DG_EV_RELOAD, 0, B, NO},
+		{B, DG_EV_RESTART, 0, B, NO},
+		{B, DG_EV_HURRY, 0, G, NO},
 		{S, DG_EV_TICK, 9, S, NO},
 		{S, DG_EV_TICK, 10, K, DG_DO_KILL},
 		{S, DG_EV_HELLO, 1, C, NO},
@@ -82,11 +84,14 @@ Test(supervise, every_event_in_every_state)
 		{S, DG_EV_EXIT_CONFIG, 1, P, NO},
 		{S, DG_EV_QUIESCE, 1, E, DG_DO_HANG_UP},
 		{S, DG_EV_MISBEHAVED, 1, K, DG_DO_KILL},
+		{S, DG_EV_RESTART, 1, E, DG_DO_HANG_UP},
+		{S, DG_EV_HURRY, 1, K, DG_DO_KILL},
 		{C, DG_EV_TICK, 19, C, NO},
 		{C, DG_EV_TICK, 20, K, DG_DO_KILL},
 		{C, DG_EV_HELLO, 1, K, DG_DO_KILL},
 		{C, DG_EV_READY, 1, R, NO},
 		{C, DG_EV_EXIT_CONFIG, 1, P, NO},
+		{C, DG_EV_RESTART, 1, E, DG_DO_HANG_UP},
 		{C, DG_EV_QUIESCE, 1, E, DG_DO_HANG_UP},
 		{R, DG_EV_TICK, 30, R, NO},
 		{R, DG_EV_TICK, 31, K, DG_DO_KILL},
@@ -97,24 +102,35 @@ Test(supervise, every_event_in_every_state)
 		{R, DG_EV_MISBEHAVED, 1, K, DG_DO_KILL},
 		{R, DG_EV_QUIESCE, 1, Q, DG_DO_QUIESCE},
 		{R, DG_EV_DRAINED, 1, R, NO},
+		{R, DG_EV_RESTART, 1, Q, DG_DO_QUIESCE},
+		{R, DG_EV_HURRY, 1, K, DG_DO_KILL},
 		{Q, DG_EV_TICK, 30, Q, NO},
 		{Q, DG_EV_TICK, 31, K, DG_DO_KILL}, /* stands still */
 		{Q, DG_EV_DRAINED, 1, E, DG_DO_HANG_UP},
 		{Q, DG_EV_EXIT, 1, G, NO},
 		{Q, DG_EV_EXIT_CONFIG, 1, G, NO},
 		{Q, DG_EV_QUIESCE, 1, Q, NO},
+		{Q, DG_EV_RESTART, 1, Q, NO},
+		{Q, DG_EV_HURRY, 1, K, DG_DO_KILL},
 		{E, DG_EV_TICK, 4, E, NO},
 		{E, DG_EV_TICK, 5, K, DG_DO_KILL},
 		{E, DG_EV_EXIT, 1, G, NO},
+		{E, DG_EV_HURRY, 1, K, DG_DO_KILL},
 		{K, DG_EV_TICK, 1000, K, NO},
 		{K, DG_EV_MISBEHAVED, 1, K, NO},
 		{K, DG_EV_EXIT, 1, B, NO},
 		{K, DG_EV_QUIESCE, 1, K, NO},
+		{K, DG_EV_RESTART, 1, K, NO},
+		{K, DG_EV_HURRY, 1, K, NO},
 		{P, DG_EV_TICK, 100000, P, NO},
 		{P, DG_EV_RELOAD, 1, B, NO},
 		{P, DG_EV_QUIESCE, 1, G, NO},
+		{P, DG_EV_RESTART, 1, B, NO},
+		{P, DG_EV_HURRY, 1, G, NO},
 		{G, DG_EV_TICK, 100, G, NO},
 		{G, DG_EV_RELOAD, 1, G, NO},
+		{G, DG_EV_RESTART, 1, G, NO},
+		{G, DG_EV_HURRY, 1, G, NO},
 	};
 
 	for (size_t i = 0; i < DG_N(rows); i++) {
@@ -135,6 +151,48 @@ Test(supervise, the_quiesce_limit_hangs_up_on_one_that_still_pulses)
 	dg_supervise(&c, DG_EV_PULSE, &T, 39);
 	cr_assert_eq(dg_supervise(&c, DG_EV_TICK, &T, 39), NO);
 	cr_assert_eq(dg_supervise(&c, DG_EV_TICK, &T, 40), DG_DO_HANG_UP);
+	cr_assert_eq(c.state, E);
+}
+
+Test(supervise, a_restart_that_was_asked_for_is_no_death)
+{
+	static const enum dg_child_state from[] = {S, C, R};
+
+	for (size_t i = 0; i < DG_N(from); i++) {
+		struct dg_supervised c = in_state(from[i], 0);
+
+		dg_supervise(&c, DG_EV_RESTART, &T, 1);
+		cr_assert_eq(dg_supervise(&c, DG_EV_EXIT, &T, 2), NO);
+		cr_assert_eq(c.state, B);
+		cr_assert_eq(c.restarts, 0);
+		cr_assert_eq(dg_supervise(&c, DG_EV_TICK, &T, 2), DG_DO_SPAWN);
+		/* the next death is one again */
+		dg_supervise(&c, DG_EV_SPAWNED, &T, 2);
+		dg_supervise(&c, DG_EV_EXIT, &T, 3);
+		cr_assert_eq(c.restarts, 1);
+	}
+}
+
+Test(supervise, one_that_restarts_may_be_asked_to_end)
+{
+	struct dg_supervised c = in_state(R, 0);
+
+	dg_supervise(&c, DG_EV_RESTART, &T, 1);
+	c.quiesce = 7;
+	cr_assert_eq(dg_supervise(&c, DG_EV_QUIESCE, &T, 2), DG_DO_QUIESCE);
+	cr_assert_eq(c.deadline, 9);
+	dg_supervise(&c, DG_EV_EXIT, &T, 3);
+	cr_assert_eq(c.state, G);
+}
+
+Test(supervise, in_a_hurry_one_with_a_limit_of_its_own_gets_that)
+{
+	struct dg_supervised c = in_state(Q, 0);
+
+	c.quiesce = 5;
+	cr_assert_eq(dg_supervise(&c, DG_EV_HURRY, &T, 10), DG_DO_QUIESCE);
+	cr_assert_eq(c.deadline, 15);
+	dg_supervise(&c, DG_EV_DRAINED, &T, 11);
 	cr_assert_eq(c.state, E);
 }
 

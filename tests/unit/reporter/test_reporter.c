@@ -359,7 +359,7 @@ Test(reporter, sentinel_files)
 Test(reporter, drains_what_it_holds)
 {
 	static const struct step steps[] = {NO("503 No"), OK};
-	struct dg_msg_quiesce m = {0};
+	struct dg_msg_quiesce m = {.limit = 10 * DG_SEC};
 
 	start(steps, 2);
 	deliver(1, "req");

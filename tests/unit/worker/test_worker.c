@@ -117,7 +117,7 @@ quiesce(struct dg_worker *w)
 {
 	seen->quiesced = w->quiescing;
 	seen->remove = w->remove;
-	dg_worker_done(w);
+	dg_worker_done(w, 0);
 }
 
 static void
@@ -457,7 +457,7 @@ Test(worker, quiesce_is_the_roles_or_done_at_once)
 	struct rig r;
 
 	ready(&r, &ops_all);
-	send_master(&r, DG_MSG_QUIESCE, &(struct dg_msg_quiesce){1});
+	send_master(&r, DG_MSG_QUIESCE, &(struct dg_msg_quiesce){.remove = 1});
 	UNTIL(&r, r.master.got[DG_MSG_DRAINED] == 1);
 	cr_assert(r.seen->quiesced && r.seen->remove);
 	cr_assert_eq(leave(&r), 0);
