@@ -196,7 +196,7 @@ runtime_folder(struct dg_master *m, struct dg_settings *s, struct dg_err *e)
 		path = dg_xstrndup(unit, strcspn(unit, ":"));
 	else
 		path = dg_xasprintf("/tmp/daglet-%u-%08x", (unsigned)geteuid(),
-			short_hash(dg_settings_str(s, "home")));
+			short_hash(state[0] ? state : dg_settings_str(s, "home")));
 	r = own_folder(m, path, e);
 	if (r == 0)
 		r = check_private(path, m->drop ? m->uid : geteuid(), e);

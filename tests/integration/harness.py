@@ -231,6 +231,15 @@ class Agent(Process):
     def is_daglet(self):
         return self.kind != "python"
 
+    @property
+    def sockets(self):
+        """Its runtime folder where nothing else is said (src/master/startup.c): one that was
+        killed leaves it to the next with the same state."""
+        value = 2166136261
+        for byte in os.fsencode((self.home / ".daglet").resolve()):
+            value = (value ^ byte) * 16777619 & 0xFFFFFFFF
+        return Path(f"/tmp/daglet-{os.geteuid()}-{value:08x}")
+
 
 def certificate(directory):
     """(certificate, key) files for localhost and 127.0.0.1, signed by itself."""
@@ -278,6 +287,9 @@ class Bench:
                 with contextlib.suppress(AssertionError):
                     process.stop()
         left = end_all(self.test_id)
+        for process in self.processes:
+            if isinstance(process, Agent) and process.is_daglet:
+                shutil.rmtree(process.sockets, ignore_errors=True)
         shutil.rmtree(self.directory, ignore_errors=True)
         assert not left, f"processes that would not end: {left}"
 
