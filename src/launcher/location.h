@@ -60,9 +60,9 @@ struct dg_loc_inst {
 	dg_usec until;   /* draining: at most until then */
 	dg_usec worked;  /* it was seen at work */
 	bool adopted, reloading, uploading;
-	bool bad;  /* it wants replacing */
-	bool hung; /* ... because it does not answer */
-	bool firm; /* its start is brought to its end */
+	bool bad;   /* it wants replacing */
+	bool hung;  /* ... because it does not answer */
+	bool firm;  /* its start is brought to its end */
 	bool renew; /* well, and serves on until another of its version does */
 };
 

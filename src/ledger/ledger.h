@@ -127,7 +127,7 @@ struct dg_ledger {
 	struct dg_buf workspace, scope, ttl;
 	uint64_t workspace_wall;
 	sd_event_source *tick, *sweep, *drain;
-	unsigned drain_looks; /* in a row that found nothing under way */
+	unsigned drain_looks;          /* in a row that found nothing under way */
 	enum dg_durability durability; /* as it was last looked at */
 	struct dg_buf start_forget;    /* ids, while the store is read */
 	uint64_t ids_reserved;         /* ids below may have been used: meta "ids" */

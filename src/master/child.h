@@ -27,7 +27,7 @@ struct dg_child {
 	dg_usec success;    /* when it last did something useful; 0: not yet */
 	char trouble[256];  /* what keeps it from its work, or "" */
 	dg_usec troubled;   /* since when; 0: not */
-	dg_usec told; /* when status was told last */
+	dg_usec told;       /* when status was told last */
 	bool asked;         /* it has not said yet what it thinks of the new settings */
 	bool idle;          /* while draining: it has nothing under way */
 };

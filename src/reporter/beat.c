@@ -49,7 +49,7 @@ struct dg_beat {
 	char *agent_id; /* NULL: the ledger has not said it */
 	bool armed;     /* the first one is set */
 	struct beat beats[2];
-	struct beat *last; /* nothing is said after it; NULL: not yet */
+	struct beat *last;      /* nothing is said after it; NULL: not yet */
 	sd_event_source *limit; /* of it */
 	bool failing;
 	bool news;       /* came while one was under way */

@@ -158,7 +158,7 @@ Test(location, one_that_is_well_is_renewed_beside)
 		{5, DR, 1, NULL, 0, "STOP1", SERVING},
 		/* a new timestamp: then the user's error counts */
 		{5, RN, 0, NULL, 0, "START5", SERVING},
-		{5, W, 0, NULL, 2, "STOP5 START6", SERVING},
+		{60000, W, 0, NULL, 2, "STOP5 START6", SERVING},
 		{5, SF, 6, "u", 0, "FAIL6 DRAIN4 TELL", "BROKEN FAILED error"});
 }
 
