@@ -2,7 +2,8 @@
  *
  * The reader gives a tree with the place of every key and value, for the configuration.
  * It stands on libyaml's events; the meaning of plain scalars (yes/no, 010, 1:30, 1e5 is
- * a string), tags, merge keys, duplicate keys and aliases is PyYAML's. What PyYAML takes
+ * a string), tags, merge keys, duplicate keys and aliases is PyYAML's (6.0.3: the release
+ * after it merges several maps in an order that depends on which strings are one object). What PyYAML takes
  * and this reader refuses, because no configuration can use it: a value that contains
  * itself, an escaped lone surrogate, a colon right before a closing bracket ("[a:]"), a
  * tab that begins a block scalar, directives other than %YAML and %TAG, and what exceeds
