@@ -10,6 +10,8 @@
 
 /* The server ends an overdue call by itself; ours comes a little later. */
 #define DEADLINE_SLACK (100 * DG_MSEC)
+/* The server is told the time in whole milliseconds. */
+#define ROUNDING (2 * DG_MSEC)
 
 static int
 field_bytes(void *arg, uint32_t field, const char *p, size_t n, bool last)
@@ -223,6 +225,12 @@ dg_call_closed(struct dg_call *call, uint32_t h2)
 				call->reader.messages);
 		else
 			finish(call, DG_GRPC_OK, 0, NULL);
+	} else if ((call->grpc == DG_GRPC_CANCELLED ||
+			   (call->grpc < 0 && h2 == NGHTTP2_CANCEL)) &&
+		   dg_now() + ROUNDING >= call->deadline) {
+		/* Its time is over for the server, too, which may say it in this way. */
+		dg_call_finish(
+			call, DG_GRPC_DEADLINE_EXCEEDED, false, "Deadline Exceeded");
 	} else if (call->grpc == DG_GRPC_CANCELLED) {
 		/* We did not ask for it: the server is on its way out. */
 		dg_call_finish(call, DG_GRPC_UNAVAILABLE, false,

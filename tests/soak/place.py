@@ -97,7 +97,7 @@ class Place(harness.Bench):
         if not seen or any(r["state"] != "ready" for r in seen["roles"]):
             return None
         found = {r["role"] + (":" + r["inst"] if r["inst"] else ""): r["pid"]
-                 for r in seen["roles"]}
+                 for r in seen["roles"] if r["role"] != "master"}
         return found if len(found) == ROLES else None
 
     def ready(self, limit=60):

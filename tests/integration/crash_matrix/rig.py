@@ -143,7 +143,7 @@ class Rig:
         if not shown or any(r["state"] != "ready" for r in shown["roles"]):
             return None
         found = {r["role"] + (":" + r["inst"] if r["inst"] else ""): r["pid"]
-                 for r in shown["roles"]}
+                 for r in shown["roles"] if r["role"] != "master"}
         return found if len(found) == len(ROLES) else None
 
     def ready(self, timeout=60, but=()):
