@@ -14,7 +14,8 @@ OTHERS = {
     "HELLO": "a role's life", "CONFIG": "a role's life", "CONFIG_OK": "a role's life",
     "CONFIG_BAD": "a role's life", "APPLY": "a role's life", "PEER": "a role's life",
     "READY": "a role's life", "PULSE": "a role's life", "QUIESCE": "a role's life",
-    "DRAINED": "a role's life", "MISBEHAVED": "a role's life",
+    "DRAINED": "a role's life", "DRAIN": "a role's life", "IDLE": "a role's life",
+    "DENIED": "a role's life", "MISBEHAVED": "a role's life",
     "IDENTITY": "the agent's own",
     "TROUBLE": "the agent's own errors, for heartbeats: nobody waits for them",
     "COMMAND": "what somebody wants to see", "RESULT": "what somebody wants to see",
@@ -29,6 +30,7 @@ NOT_SENT = {
 EFFECTS = {
     "dg_cloud_start(": {
         "src/poller/queue.c": ["POP"], "src/poller/workspace.c": ["ASK"],
+        "src/poller/probe.c": ["a question without effect"],
         "src/reporter/deliver.c": ["UPLOAD"], "src/reporter/calls.c": ["CALL"],
         "src/reporter/beat.c": ["BEAT"]},
     "dg_channel_attach(": {"src/grpc/call.c": ["GRPC", "again, of the same call"]},
@@ -37,11 +39,13 @@ EFFECTS = {
         "src/master/child.c": ["a role"], "src/backend/process/look.c": ["py-spy looks"]},
     "SYS_pidfd_send_signal": {"src/backend/process/unit.c": ["STOP", "a word to daglet-run"]},
     "dg_replace_file(": {"src/ledger/store_sql.c": ["SPOOL"]},
-    "execv(": {"src/backend/process/run.c": ["EXEC"]},
+    "execv(": {"src/backend/process/run.c": ["EXEC"],
+               "src/master/main.c": ["the master anew, by dagletctl restart"]},
     "fork(": {"src/backend/process/run.c": ["FORK"]},
     "pwrite(": {"src/poller/queue.c": ["KEEP"]},
     "O_EXCL": {"src/backend/process/run.c": ["MARKER"]},
-    "renameat(": {"src/backend/process/run.c": ["EXIT"]},
+    "renameat(": {"src/backend/process/run.c": ["EXIT"],
+                  "src/ledger/store_care.c": ["a damaged store is moved aside", "its WAL, too"]},
     "send(u->gate": {"src/backend/process/runs.c": ["GATE"]},
 }
 #: The leaves that these functions are made of.
