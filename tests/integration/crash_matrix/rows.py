@@ -150,11 +150,11 @@ def every(steps):
 
 
 def some(cases, seed):
-    """The short form: every point of a request's life with the role killed and half of them
-    with the agent killed; of the lives that take seconds each, a part."""
+    """The short form: every point of a request's life with the role killed, a fifth
+    with the agent killed; of the lives that take seconds each, less."""
     draw = random.Random(seed)
-    share = {("request", "KILL"): 1.0, ("request", "AGENT"): 0.3, ("location", "KILL"): 0.15,
-             ("location", "AGENT"): 0.1, ("run", "KILL"): 0.15, ("run", "AGENT"): 0.1}
+    share = {("request", "KILL"): 1.0, ("request", "AGENT"): 0.2, ("location", "KILL"): 0.1,
+             ("location", "AGENT"): 0.05, ("run", "KILL"): 0.1, ("run", "AGENT"): 0.05}
     chosen = []
     for key, group in itertools.groupby(
             sorted((c for c in cases if c.nth == 1), key=lambda c: (c.life, c.action)),
